@@ -1,0 +1,2 @@
+//! The `canary-cli` binary.
+fn main() {}

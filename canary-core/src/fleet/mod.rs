@@ -1,0 +1,9 @@
+//! What a fleet is made of: checked names, artifacts by digest, and what was observed.
+
+mod artifact;
+mod names;
+mod snapshot;
+
+pub use artifact::{Artifact, ArtifactError, Digest, FileFacts, RemotePath};
+pub use names::{HttpPath, MetricName, NameError, NodeId, PoolName, ServiceName, UnitName};
+pub use snapshot::{NodeSnapshot, Snapshot};

@@ -1,0 +1,1 @@
+//! Runnable examples of embedding the engine; see the `examples` folder beside this file.
