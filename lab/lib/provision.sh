@@ -36,7 +36,7 @@ overlay_for() {
 
 # What runs after new files arrived; in the instance, under sh -ec.
 apply_for() {
-  printf 'cat /etc/hostname >/proc/sys/kernel/hostname\n'
+  printf 'hostname -F /etc/hostname\n'
   printf 'systemctl daemon-reload\nsystemctl enable --quiet lab-address\nsystemctl restart lab-address\n'
   case $1 in
     haproxy)
