@@ -5,3 +5,4 @@ pub mod fleet;
 pub mod journal;
 pub mod time;
 pub mod traits;
+pub mod spec;
