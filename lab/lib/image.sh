@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The instances' root file system: Debian's minimal system with systemd, HAProxy and the few tools the runbook uses.
 
-LAB_INCLUDE=systemd,systemd-sysv,dbus,curl,iproute2,ca-certificates,socat,haproxy,python3
+LAB_INCLUDE=systemd,systemd-sysv,dbus,curl,iproute2,procps,ca-certificates,socat,haproxy,python3
 
 # The machine's own mirror, so that a machine behind a local one works too; empty means debootstrap's default.
 debian_mirror() {
@@ -13,8 +13,13 @@ debian_mirror() {
   esac
 }
 
+# Named by what it is made from, so that a changed recipe is built anew.
+recipe_digest() { sha256sum <"$LAB_HOME/lib/image.sh" | cut -c 1-12; }
+rootfs_path() { printf '%s/rootfs-%s.squashfs\n' "$LAB_DIR" "$(recipe_digest)"; }
+
 build_rootfs() {
-  local squashfs=$LAB_DIR/rootfs.squashfs root=$LAB_DIR/rootfs.new suite mirror
+  local root=$LAB_DIR/rootfs.new squashfs suite mirror
+  squashfs=$(rootfs_path)
   [[ -s $squashfs ]] && return
   suite=$(codename)
   mirror=$(debian_mirror "$suite")
@@ -32,8 +37,9 @@ build_rootfs() {
     : >/etc/resolv.conf
     apt-get clean
     rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/* /usr/share/locale/*'
-  step mksquashfs 300 mksquashfs "$root" "$squashfs.new" -noappend -comp zstd -Xcompression-level 3
-  mv "$squashfs.new" "$squashfs"
+  step mksquashfs 300 mksquashfs "$root" "$LAB_DIR/squashfs.new" -noappend -comp zstd -Xcompression-level 3
+  rm -f "$LAB_DIR"/rootfs-*.squashfs
+  mv "$LAB_DIR/squashfs.new" "$squashfs"
   rm -rf --one-file-system "$root"
 }
 
@@ -46,19 +52,22 @@ import_image() {
   local work=$LAB_DIR/overlay/image
   if image_present; then
     image_is_ours || die "an image with the alias '$LAB_IMAGE' exists and is not the lab's; nothing was changed"
-    return
+    [[ $(inc image get-property "$LAB_IMAGE" recipe) != "$(recipe_digest)" ]] || return 0
+    [[ -z $(lab_instances) ]] || say "the image's recipe changed; instances that are there keep the old one until lab/lab down"
+    remove_image
   fi
   mkdir -p "$work"
   cat >"$work/metadata.yaml" <<YAML
 architecture: $(uname -m)
-creation_date: $(stat -c %Y "$LAB_DIR/rootfs.squashfs")
+creation_date: $(stat -c %Y "$(rootfs_path)")
 properties:
   description: canary-lab
+  recipe: "$(recipe_digest)"
   os: debian
   release: $(codename)
 YAML
   tar -C "$work" -cf "$work/metadata.tar" metadata.yaml
-  step "import image" 120 incus image import "$work/metadata.tar" "$LAB_DIR/rootfs.squashfs" --alias "$LAB_IMAGE"
+  step "import image" 120 incus image import "$work/metadata.tar" "$(rootfs_path)" --alias "$LAB_IMAGE"
 }
 
 remove_image() {
