@@ -74,7 +74,7 @@ impl App {
         for fault in &self.trailer.faults {
             match *fault {
                 Fault::Errors { rate_ppm } if hit(turn, rate_ppm) => {
-                    status = StatusCode::INTERNAL_SERVER_ERROR
+                    status = StatusCode::INTERNAL_SERVER_ERROR;
                 }
                 Fault::Latency { rate_ppm, ms } if hit(turn, rate_ppm) => time += Duration::from_millis(ms),
                 Fault::LongRequests { ms } => time = time.max(Duration::from_millis(ms)),

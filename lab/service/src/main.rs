@@ -90,7 +90,8 @@ async fn run(listen: SocketAddr, trailer: Trailer) -> anyhow::Result<()> {
     }
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     let node = std::fs::read_to_string("/proc/sys/kernel/hostname").context("reading the host name")?;
-    log(&format!("release {} listens on {listen}", trailer.version));
+    let address = listener.local_addr().context("reading the port")?;
+    log(&format!("release {} listens on {address}", trailer.version));
     let app = Arc::new(App::new(trailer, node.trim()));
     let stop = async move {
         terminate.recv().await;
