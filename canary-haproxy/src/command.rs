@@ -51,6 +51,12 @@ impl Command {
         Self(format!("show stat {pool} -1 -1"))
     }
 
+    /// `show stat ID -1 -1`: as [`Self::show_stat`], by the pool's number, which no frontend can share.
+    #[must_use]
+    pub fn show_stat_by_id(pool_id: u32) -> Self {
+        Self(format!("show stat {pool_id} -1 -1"))
+    }
+
     /// `set server POOL/NODE state ready|drain|maint`.
     #[must_use]
     pub fn set_state(pool: &PoolName, node: &NodeId, state: AdminState) -> Self {
@@ -142,6 +148,7 @@ mod tests {
             Command::show_servers_state(&pool()),
             Command::show_servers_conn(&pool()),
             Command::show_stat(&pool()),
+            Command::show_stat_by_id(3),
             Command::set_state(&pool(), &node(), AdminState::Drain),
             Command::set_weight(&pool(), &node(), weight),
             Command::shutdown_sessions(&pool(), &node()),
@@ -158,6 +165,7 @@ mod tests {
                 "show servers state api_pool false",
                 "show servers conn api_pool false",
                 "show stat api_pool -1 -1 false",
+                "show stat 3 -1 -1 false",
                 "set server api_pool/backend-api-2 state drain true",
                 "set server api_pool/backend-api-2 weight 256 true",
                 "shutdown sessions server api_pool/backend-api-2 true",
