@@ -14,11 +14,12 @@ start_by_pid() {
 }
 
 alive_by_pid() {
-  local name=$1 pid
+  local name=$1 pid stat
   [[ -s $LAB_DIR/run/$name.pid ]] || return 1
   pid=$(<"$LAB_DIR/run/$name.pid")
-  # The name is compared because a pid may have been given to another process since.
-  [[ -r /proc/$pid/comm && $(<"/proc/$pid/comm") == "$name" ]]
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return 1
+  # The name is compared because a pid may have been given to another process since; Z is one that has ended already.
+  [[ $stat == "$pid ($name) "[!Z]* ]]
 }
 
 start_daemons() {

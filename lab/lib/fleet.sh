@@ -9,20 +9,35 @@ instance_exists() { inc list -f csv -c n "^$1\$" | grep -qxF "$1"; }
 instance_mark() { inc config get "$1" "$LAB_MARK" 2>/dev/null; }
 instance_state() { inc list -f csv -c s "^$1\$"; }
 
-make_pool_and_bridge() {
-  if inc storage show "$LAB_POOL" >/dev/null 2>&1; then
-    [[ $(pool_mark) == 1 ]] || die "a storage pool '$LAB_POOL' exists and is not the lab's; nothing was changed"
-  else
-    step "create storage pool" 60 incus storage create "$LAB_POOL" dir "$LAB_MARK=1"
+pool_exists() { inc storage show "$LAB_POOL" >/dev/null 2>&1; }
+bridge_exists() { inc network show "$LAB_BRIDGE" >/dev/null 2>&1; }
+
+# refuse_foreign N: before anything is made, whether a name the lab needs belongs to another.
+refuse_foreign() {
+  local name
+  for name in $(instance_names "$1"); do
+    if instance_exists "$name" && [[ $(instance_mark "$name") != 1 ]]; then
+      die "an instance '$name' exists and is not the lab's ($LAB_MARK is not set on it); nothing was changed"
+    fi
+  done
+  if pool_exists && [[ $(pool_mark) != 1 ]]; then
+    die "a storage pool '$LAB_POOL' exists and is not the lab's; nothing was changed"
   fi
-  if inc network show "$LAB_BRIDGE" >/dev/null 2>&1; then
+  if image_present && ! image_is_ours; then
+    die "an image with the alias '$LAB_IMAGE' exists and is not the lab's; nothing was changed"
+  fi
+  if bridge_exists; then
     [[ $(bridge_mark) == 1 ]] || die "a network '$LAB_BRIDGE' exists and is not the lab's; nothing was changed"
     return
   fi
   if ip -4 route show table all | grep -v "dev $LAB_BRIDGE" | grep -qF " ${LAB_SUBNET}."; then
     die "this machine already uses $LAB_SUBNET.0/24; set CANARY_LAB_SUBNET to three free numbers, like 10.84.7"
   fi
-  step "create bridge" 60 incus network create "$LAB_BRIDGE" "ipv4.address=$LAB_SUBNET.1/24" ipv4.nat=false \
+}
+
+make_pool_and_bridge() {
+  pool_exists || step "create storage pool" 60 incus storage create "$LAB_POOL" dir "$LAB_MARK=1"
+  bridge_exists || step "create bridge" 60 incus network create "$LAB_BRIDGE" "ipv4.address=$LAB_SUBNET.1/24" ipv4.nat=false \
     ipv6.address=none dns.domain=lxd "$LAB_MARK=1"
 }
 
@@ -31,19 +46,9 @@ remove_pool_and_bridge() {
   if [[ $(pool_mark) == 1 ]]; then step "remove storage pool" 60 incus storage delete "$LAB_POOL"; fi
 }
 
-refuse_foreign_instances() {
-  local name
-  for name in $(instance_names "$1"); do
-    if instance_exists "$name" && [[ $(instance_mark "$name") != 1 ]]; then
-      die "an instance '$name' exists and is not the lab's ($LAB_MARK is not set on it); nothing was changed"
-    fi
-  done
-}
-
 # launch_fleet N: every instance exists, runs, and systemd in it is up.
 launch_fleet() {
   local name
-  refuse_foreign_instances "$1"
   for name in $(instance_names "$1"); do
     if ! instance_exists "$name"; then
       step "launch $name" 90 incus launch "$LAB_IMAGE" "$name" --no-profiles --storage "$LAB_POOL" \
@@ -91,4 +96,14 @@ write_host_names() {
   [[ $(grep '# canary-lab$' /etc/hosts || true) != "$wanted" ]] || return 0
   remove_host_names
   printf '%s\n' "$wanted" >>/etc/hosts
+}
+
+# Another line for the same name would win silently, and every roll would go somewhere else.
+check_host_names() {
+  local name found
+  for name in $(instance_names "$1"); do
+    found=$(getent ahostsv4 "$name.lxd" | awk 'NR == 1 { print $1 }')
+    [[ $found == "$(address_of "$name")" ]] ||
+      die "$name.lxd leads to '$found', not to the lab's $(address_of "$name"); look for it in /etc/hosts"
+  done
 }

@@ -14,7 +14,7 @@ debian_mirror() {
 }
 
 # Named by what it is made from, so that a changed recipe is built anew.
-recipe_digest() { sha256sum <"$LAB_HOME/lib/image.sh" | cut -c 1-12; }
+recipe_digest() { { printf '%s\n' "$LAB_INCLUDE" && declare -f build_rootfs; } | sha256sum | cut -c 1-12; }
 rootfs_path() { printf '%s/rootfs-%s.squashfs\n' "$LAB_DIR" "$(recipe_digest)"; }
 
 build_rootfs() {
@@ -51,7 +51,6 @@ image_is_ours() { [[ $(inc image get-property "$LAB_IMAGE" description 2>/dev/nu
 import_image() {
   local work=$LAB_DIR/overlay/image
   if image_present; then
-    image_is_ours || die "an image with the alias '$LAB_IMAGE' exists and is not the lab's; nothing was changed"
     [[ $(inc image get-property "$LAB_IMAGE" recipe) != "$(recipe_digest)" ]] || return 0
     [[ -z $(lab_instances) ]] || say "the image's recipe changed; instances that are there keep the old one until lab/lab down"
     remove_image

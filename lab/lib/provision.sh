@@ -87,6 +87,18 @@ provision_fleet() {
   for name in $(instance_names "$1"); do provision "$name" "$1"; done
 }
 
+# A small file system over the install directory, with the artifact in it and one MiB to spare; reset takes it away.
+fill_node() {
+  step "fill $1" 60 incus exec -T "$1" -- sh -ec '
+    mountpoint -q /opt/veza/backend-api && { echo "it is full already"; exit 0; }
+    copy=$(mktemp -d)
+    cp -a /opt/veza/backend-api/. "$copy"
+    size=$(($(du -sk "$copy" | cut -f 1) + 1024))
+    mount -t tmpfs -o "size=${size}k,mode=755,uid=$(id -u veza),gid=$(id -g veza)" tmpfs /opt/veza/backend-api
+    cp -a "$copy/." /opt/veza/backend-api
+    rm -rf "$copy"'
+}
+
 reset_node() {
   step "clear $1" 60 incus exec -T "$1" -- sh -ec '
     while mountpoint -q /opt/veza/backend-api; do umount -l /opt/veza/backend-api; done

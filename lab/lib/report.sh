@@ -8,7 +8,7 @@ artifact_line() {
 lab_status() {
   local name
   if ! incus_answers; then
-    printf 'incusd does not answer; the lab is down\n'
+    printf 'incusd does not answer (to this user): the lab is down, or this needs root\n'
     return
   fi
   for name in $(lab_instances); do
