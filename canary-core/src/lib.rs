@@ -1,8 +1,10 @@
 //! The rollout engine: plans, executes, judges and records canary rollouts.
 
 pub mod analysis;
+pub mod engine;
 pub mod fleet;
 pub mod journal;
+pub mod plan;
+pub mod spec;
 pub mod time;
 pub mod traits;
-pub mod spec;

@@ -2,6 +2,13 @@
 
 mod histogram;
 mod number;
+mod verdict;
+mod watch;
+
+#[cfg(test)]
+mod tests;
 
 pub use histogram::{Bucket, HistogramError, Quantile, quantile};
 pub use number::{Number, NumberError, Ratio};
+pub use verdict::{HoldReason, JudgedSli, SliVerdict, Verdict, judge, overall, round};
+pub use watch::{Observation, WatchNext, WatchState};

@@ -1,27 +1,16 @@
-//! The journal: one line a record, hash-chained.
+//! The journal: one line a record, hash-chained; and the history that is folded from it.
 
-use serde::{Deserialize, Serialize};
+mod chain;
+mod entry;
+mod file;
+mod history;
+mod memory;
 
-use crate::time::Timestamp;
+#[cfg(test)]
+mod tests;
 
-/// What a record says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Entry {
-    /// The first record of a journal.
-    Genesis {
-        /// The version of the engine that wrote it.
-        engine: String,
-    },
-}
-
-/// An entry with its place in the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Counts from 0.
-    pub seq: u64,
-    /// When it was written.
-    pub time: Timestamp,
-    /// What it says.
-    pub entry: Entry,
-}
+pub use chain::{Chain, Record, canonical, parse_line};
+pub use entry::{Entry, NodeReport, RolloutId, StepResult, StopHow};
+pub use file::{FileJournal, ReadJournal, Writer, read};
+pub use history::{History, RolloutView, StepStatus, rollouts};
+pub use memory::MemoryJournal;

@@ -1,0 +1,217 @@
+//! What a probe means: green, red with evidence, or a hold with its reason.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::Number;
+use crate::spec::{Bound, Sli};
+use crate::traits::{ExecutedQuery, Reading, Sample};
+
+/// Why a probe decides nothing. None of these is a bad canary or a good one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum HoldReason {
+    /// No request was counted.
+    NoTraffic,
+    /// Fewer requests than a reading must rest on.
+    TooFewRequests {
+        /// Requests counted.
+        seen: u64,
+        /// Requests needed.
+        needed: u64,
+    },
+    /// No series matches the query.
+    Absent,
+    /// The newest sample is too old.
+    Stale,
+    /// The store could not be asked, or did not answer properly.
+    SourceDown {
+        /// The error, whole.
+        error: String,
+    },
+    /// The value is not a number.
+    NotANumber,
+    /// The value is plus or minus infinity.
+    Infinite,
+    /// The query gives more than one series.
+    SeveralSeries {
+        /// How many.
+        count: u64,
+    },
+    /// The value lies above the histogram's largest bound, and so does the threshold.
+    OutOfBuckets {
+        /// The largest finite bound.
+        largest: Number,
+    },
+    /// The store warned that its answer may be partial.
+    Warnings {
+        /// Its words.
+        warnings: Vec<String>,
+    },
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTraffic => f.write_str("no traffic"),
+            Self::TooFewRequests { seen, needed } => write!(f, "too few requests ({seen} of {needed})"),
+            Self::Absent => f.write_str("no data: no series matches"),
+            Self::Stale => f.write_str("stale: the newest sample is too old"),
+            Self::SourceDown { error } => write!(f, "source down: {error}"),
+            Self::NotANumber => f.write_str("not a number"),
+            Self::Infinite => f.write_str("infinite"),
+            Self::SeveralSeries { count } => write!(f, "{count} series where one is needed"),
+            Self::OutOfBuckets { largest } => {
+                write!(f, "above the histogram's largest bound {largest}, as the threshold is")
+            }
+            Self::Warnings { warnings } => write!(f, "possibly partial data: {}", warnings.join("; ")),
+        }
+    }
+}
+
+/// What one SLI's reading means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum SliVerdict {
+    /// Within its bound.
+    Green,
+    /// Outside its bound.
+    Red,
+    /// Decides nothing.
+    Hold {
+        /// Why.
+        why: HoldReason,
+    },
+}
+
+/// One SLI as judged at one probe, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedSli {
+    /// The SLI's name.
+    pub sli: String,
+    /// The value, where there is one; of an open bucket its lower end.
+    pub value: Option<Number>,
+    /// The bound it was held against.
+    pub bound: Bound,
+    /// The requests it rests on, where known.
+    pub events: Option<u64>,
+    /// What it means.
+    #[serde(flatten)]
+    pub verdict: SliVerdict,
+    /// What was asked and answered.
+    pub queries: Vec<ExecutedQuery>,
+}
+
+impl fmt::Display for JudgedSli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.verdict, self.value) {
+            (SliVerdict::Hold { why }, _) => write!(f, "{} held: {why}", self.sli),
+            (_, Some(value)) => write!(f, "{} {} (bound {})", self.sli, round(value), self.bound),
+            (_, None) => write!(f, "{} (bound {})", self.sli, self.bound),
+        }
+    }
+}
+
+/// A number cut to four significant digits, for people.
+#[must_use]
+pub fn round(number: Number) -> String {
+    let value = number.value();
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let digits = 3 - value.abs().log10().floor().clamp(-12.0, 12.0) as i32;
+    let places = usize::try_from(digits.max(0)).unwrap_or(0);
+    let text = format!("{value:.places$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// What a probe as a whole means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every SLI is within its bound.
+    Green,
+    /// At least one is outside.
+    Red,
+    /// None is outside, and at least one decides nothing.
+    Hold,
+}
+
+/// Judges one SLI by its bound.
+#[must_use]
+pub fn judge(sli: &Sli, answer: Result<Sample, String>) -> JudgedSli {
+    let hold = |why| SliVerdict::Hold { why };
+    let sample = match answer {
+        Ok(sample) => sample,
+        Err(error) => {
+            let verdict = hold(HoldReason::SourceDown { error });
+            return JudgedSli {
+                sli: sli.name.clone(),
+                value: None,
+                bound: sli.bound,
+                events: None,
+                verdict,
+                queries: Vec::new(),
+            };
+        }
+    };
+    let (value, verdict) = match sample.reading {
+        Reading::Absent => (None, hold(HoldReason::Absent)),
+        Reading::NoTraffic => (None, hold(HoldReason::NoTraffic)),
+        Reading::Stale => (None, hold(HoldReason::Stale)),
+        Reading::NotANumber => (None, hold(HoldReason::NotANumber)),
+        Reading::Infinite => (None, hold(HoldReason::Infinite)),
+        Reading::SeveralSeries { count } => (None, hold(HoldReason::SeveralSeries { count })),
+        Reading::Value { value } => {
+            (Some(value), enough(sli, &sample).unwrap_or_else(|| by_bound(sli.bound.holds(value.value()))))
+        }
+        Reading::AtLeast { at_least } => {
+            (Some(at_least), enough(sli, &sample).unwrap_or_else(|| open_bucket(sli.bound, at_least)))
+        }
+    };
+    JudgedSli {
+        sli: sli.name.clone(),
+        value,
+        bound: sli.bound,
+        events: sample.events,
+        verdict,
+        queries: sample.queries,
+    }
+}
+
+const fn by_bound(holds: bool) -> SliVerdict {
+    if holds { SliVerdict::Green } else { SliVerdict::Red }
+}
+
+/// A value of which only the lower end is known.
+fn open_bucket(bound: Bound, at_least: Number) -> SliVerdict {
+    let why = HoldReason::OutOfBuckets { largest: at_least };
+    match bound {
+        Bound::Below(limit) if at_least >= limit => SliVerdict::Red,
+        Bound::Above(limit) if at_least > limit => SliVerdict::Green,
+        Bound::Below(_) | Bound::Above(_) => SliVerdict::Hold { why },
+    }
+}
+
+/// A hold when the reading rests on too little or on partial data.
+fn enough(sli: &Sli, sample: &Sample) -> Option<SliVerdict> {
+    if !sample.warnings.is_empty() {
+        return Some(SliVerdict::Hold { why: HoldReason::Warnings { warnings: sample.warnings.clone() } });
+    }
+    let seen = sample.events?;
+    (seen < sli.min_requests)
+        .then_some(SliVerdict::Hold { why: HoldReason::TooFewRequests { seen, needed: sli.min_requests } })
+}
+
+/// Sums up a probe: any red is red, else any hold holds.
+#[must_use]
+pub fn overall(slis: &[JudgedSli]) -> Verdict {
+    if slis.iter().any(|s| s.verdict == SliVerdict::Red) {
+        Verdict::Red
+    } else if slis.is_empty() || slis.iter().any(|s| s.verdict != SliVerdict::Green) {
+        Verdict::Hold
+    } else {
+        Verdict::Green
+    }
+}

@@ -1,0 +1,215 @@
+//! The one decision: given the plan and what happened, what comes next. Pure and total.
+
+use super::outcome::{AfterHold, FailureClass, Outcome};
+use crate::fleet::NodeId;
+use crate::journal::{History, StepStatus, StopHow};
+use crate::plan::{Action, Direction, Plan, Purpose, Step, Work};
+use crate::spec::OnInconclusive;
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// This step.
+    Do(Step),
+    /// Nothing: the rollout ends so.
+    Finish(Outcome),
+}
+
+/// Why the rollout cannot simply go on.
+enum Trigger {
+    /// A step forward failed.
+    Failed(Step, FailureClass, String),
+    /// A person wants to go back.
+    GoBack,
+    /// Records can no longer be written.
+    JournalLost(String),
+}
+
+/// Decides what comes next.
+#[must_use]
+pub fn next(plan: &Plan, history: &History) -> Next {
+    if let Some(outcome) = history.finished() {
+        return Next::Finish(outcome.clone());
+    }
+    match trigger(plan, history) {
+        None => forward(plan, history),
+        Some(trigger) => answer(plan, history, trigger),
+    }
+}
+
+fn trigger(plan: &Plan, history: &History) -> Option<Trigger> {
+    let failed = plan.steps.iter().find_map(|step| match history.status(step) {
+        Some(StepStatus::Failed { class, message }) => {
+            Some(Trigger::Failed(step.clone(), *class, message.clone()))
+        }
+        _ => None,
+    });
+    failed
+        .or_else(|| (history.stop() == Some(StopHow::GoBack)).then_some(Trigger::GoBack))
+        .or_else(|| history.journal_lost().map(|why| Trigger::JournalLost(why.to_owned())))
+}
+
+fn done(history: &History, step: &Step) -> bool {
+    matches!(history.status(step), Some(StepStatus::Done { .. }))
+}
+
+fn current(plan: &Plan, history: &History) -> Option<Step> {
+    plan.steps.iter().find(|step| !done(history, step)).cloned()
+}
+
+fn forward(plan: &Plan, history: &History) -> Next {
+    let Some(step) = current(plan, history) else {
+        let changed = plan.steps.iter().any(|step| {
+            step.action != Action::Stage
+                && matches!(history.status(step), Some(StepStatus::Done { changed: true }))
+        });
+        return Next::Finish(Outcome::Completed { changed });
+    };
+    if history.stop() == Some(StopHow::Safely) && safe_before(plan, history, &step) {
+        return Next::Finish(Outcome::Interrupted { at: step.to_string() });
+    }
+    Next::Do(step)
+}
+
+/// Whether no node is drained or half-installed before `step`: it is a watch, or a node's first and not begun.
+fn safe_before(plan: &Plan, history: &History, step: &Step) -> bool {
+    if matches!(step.action, Action::Watch | Action::Stage) {
+        return true;
+    }
+    let first = plan.steps.iter().find(|other| other.node == step.node);
+    first == Some(step) && history.status(step).is_none()
+}
+
+fn answer(plan: &Plan, history: &History, trigger: Trigger) -> Next {
+    match trigger {
+        Trigger::Failed(step, class, message) => {
+            let reason = format!("{step}: {message}");
+            let Some(node) = step.node.clone() else {
+                return Next::Finish(Outcome::Refused { reasons: vec![reason] });
+            };
+            match plan.purpose {
+                Purpose::RollBack => order_failed(plan, history, &node, reason),
+                Purpose::RollOut if node == plan.spec.canary => {
+                    canary_failed(plan, history, class, reason, message)
+                }
+                Purpose::RollOut => peer_failed(plan, history, &node, reason),
+            }
+        }
+        Trigger::GoBack => {
+            let reason = "going back was asked for".to_owned();
+            match plan.purpose {
+                Purpose::RollOut => go_back(plan, history, &begun(plan, history), Outcome::RolledBack { reason }),
+                Purpose::RollBack => forward(plan, history),
+            }
+        }
+        Trigger::JournalLost(why) => journal_lost(plan, history, &why),
+    }
+}
+
+fn canary_failed(
+    plan: &Plan,
+    history: &History,
+    class: FailureClass,
+    reason: String,
+    message: String,
+) -> Next {
+    let canary = std::slice::from_ref(&plan.spec.canary);
+    if class != FailureClass::Inconclusive {
+        return go_back(plan, history, canary, Outcome::RolledBack { reason });
+    }
+    match plan.spec.watch.as_ref().map(|watch| watch.on_inconclusive) {
+        Some(OnInconclusive::RollBack) => {
+            let outcome = Outcome::Inconclusive { why: message, then: AfterHold::RolledBack };
+            go_back(plan, history, canary, outcome)
+        }
+        Some(OnInconclusive::Keep) | None => {
+            Next::Finish(Outcome::Inconclusive { why: message, then: AfterHold::Kept })
+        }
+    }
+}
+
+fn peer_failed(plan: &Plan, history: &History, node: &NodeId, reason: String) -> Next {
+    if plan.spec.roll_back_peers {
+        return go_back(plan, history, &begun(plan, history), Outcome::RolledBack { reason });
+    }
+    if touched(plan, history, node) {
+        return Next::Finish(Outcome::Halted { reason });
+    }
+    go_back(plan, history, std::slice::from_ref(node), Outcome::Halted { reason })
+}
+
+/// A rollback by order has no way back itself: a node that was not touched yet is put back, another stays out.
+fn order_failed(plan: &Plan, history: &History, node: &NodeId, reason: String) -> Next {
+    if touched(plan, history, node) {
+        return Next::Finish(Outcome::Stuck { reason });
+    }
+    go_back(plan, history, std::slice::from_ref(node), Outcome::Halted { reason })
+}
+
+/// Without a journal nothing new is begun, and the node in hand is taken back.
+fn journal_lost(plan: &Plan, history: &History, why: &str) -> Next {
+    let reason = format!("the journal cannot be written: {why}");
+    let Some(step) = current(plan, history) else {
+        return forward(plan, history);
+    };
+    let canary = step.node.as_ref() == Some(&plan.spec.canary);
+    match (&step.node, plan.purpose) {
+        (None, _) => Next::Finish(Outcome::Refused { reasons: vec![reason] }),
+        (Some(node), Purpose::RollBack) => order_failed(plan, history, node, reason),
+        (Some(node), Purpose::RollOut) => {
+            let outcome = if canary { Outcome::RolledBack { reason } } else { Outcome::Halted { reason } };
+            go_back(plan, history, std::slice::from_ref(node), outcome)
+        }
+    }
+}
+
+/// The nodes that any step forward was begun on, the last first.
+fn begun(plan: &Plan, history: &History) -> Vec<NodeId> {
+    let begun = |node: &NodeId| {
+        plan.steps.iter().any(|step| step.node.as_ref() == Some(node) && history.status(step).is_some())
+    };
+    plan.nodes.iter().rev().map(|planned| &planned.node).filter(|node| begun(node)).cloned().collect()
+}
+
+/// Whether a node has, or may have, the new artifact.
+fn touched(plan: &Plan, history: &History, node: &NodeId) -> bool {
+    plan.node(node).is_some_and(|planned| planned.work != Work::Replace)
+        || history.status(&Step::forward(node, Action::Install)).is_some()
+}
+
+/// A node's steps back, by how far it got.
+pub(super) fn steps_back(plan: &Plan, history: &History, node: &NodeId) -> Vec<Step> {
+    let actions: &[Action] = if touched(plan, history, node) && plan.way_back.is_some() {
+        &[
+            Action::Drain,
+            Action::Install,
+            Action::Restart,
+            Action::CheckHealth,
+            Action::Enable,
+            Action::ProveTraffic,
+        ]
+    } else if history.status(&Step::forward(node, Action::Drain)).is_some() {
+        &[Action::CheckHealth, Action::Enable, Action::ProveTraffic]
+    } else {
+        &[]
+    };
+    actions.iter().map(|action| Step::back(node, *action)).collect()
+}
+
+/// Takes nodes back one by one, then ends with `outcome`; a step back that fails ends in [`Outcome::Stuck`].
+fn go_back(plan: &Plan, history: &History, nodes: &[NodeId], outcome: Outcome) -> Next {
+    for node in nodes {
+        for step in steps_back(plan, history, node) {
+            debug_assert_eq!(step.direction, Direction::Back);
+            match history.status(&step) {
+                Some(StepStatus::Done { .. }) => {}
+                Some(StepStatus::Failed { message, .. }) => {
+                    let reason = format!("{outcome}; then {step}: {message}");
+                    return Next::Finish(Outcome::Stuck { reason });
+                }
+                Some(StepStatus::Started) | None => return Next::Do(step),
+            }
+        }
+    }
+    Next::Finish(outcome)
+}

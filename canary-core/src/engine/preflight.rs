@@ -1,0 +1,187 @@
+//! The runbook's check-list: everything is looked at, nothing is changed, all findings come at once.
+
+use super::Backends;
+use crate::fleet::{NodeId, NodeSnapshot};
+use crate::plan::Lint;
+use crate::spec::{RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use crate::traits::{ActiveState, PoolState, RunningBinary, SliQuery, SliSource, Subject};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CheckStatus {
+    /// As it should be.
+    Ok,
+    /// Worth a look; does not stop a rollout.
+    Warn,
+    /// Stops a rollout.
+    Failed,
+}
+
+/// One check of the pre-flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was checked (`node backend-api-2`).
+    pub name: String,
+    /// How it came out.
+    pub status: CheckStatus,
+    /// What was seen.
+    pub detail: String,
+}
+
+impl Check {
+    /// A check that is as it should be.
+    pub fn ok(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), status: CheckStatus::Ok, detail: detail.into() }
+    }
+
+    /// A check worth a look.
+    pub fn warn(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), status: CheckStatus::Warn, detail: detail.into() }
+    }
+
+    /// A check that stops a rollout.
+    pub fn failed(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), status: CheckStatus::Failed, detail: detail.into() }
+    }
+}
+
+impl Backends {
+    /// Checks the balancer, every node and every SLI. Changes nothing.
+    pub async fn preflight(&self, spec: &RolloutSpec) -> Vec<Check> {
+        let mut checks: Vec<_> =
+            spec.problems().into_iter().map(|problem| Check::failed("settings", problem)).collect();
+        match self.lb.servers().await {
+            Ok(pool) => checks.extend(balancer(&self.lb.to_string(), spec, &pool)),
+            Err(e) => checks.push(Check::failed("balancer", e.chain())),
+        }
+        checks.extend(self.through(spec).await);
+        for (name, seen) in super::observe::nodes(self, spec.nodes()).await {
+            let label = format!("node {name}");
+            match seen {
+                Ok(seen) => checks.push(node(&label, &seen)),
+                Err(e) => {
+                    checks.push(Check::failed(label, e));
+                    continue;
+                }
+            }
+            checks.push(self.health(spec, &name).await);
+        }
+        if let Some(watch) = &spec.watch {
+            match &self.sli {
+                Some(source) => checks.extend(self.slis(source.as_ref(), spec, watch).await),
+                None => checks.push(Check::failed("metrics", "SLIs are watched, but no source is configured")),
+            }
+        }
+        checks
+    }
+
+    async fn through(&self, spec: &RolloutSpec) -> Option<Check> {
+        if !self.lb.capabilities().check_through {
+            return None;
+        }
+        let name = "through the balancer";
+        Some(match self.lb.check_through(&spec.health.check).await {
+            Ok(report) if report.healthy => Check::ok(name, format!("200 ({})", report.via)),
+            Ok(report) => Check::failed(name, format!("{} ({})", report.detail, report.via)),
+            Err(e) => Check::failed(name, e.chain()),
+        })
+    }
+
+    async fn health(&self, spec: &RolloutSpec, name: &NodeId) -> Check {
+        let label = format!("health of {name}");
+        match self.nodes.check(name, &spec.health.check).await {
+            Ok(report) if report.healthy => Check::ok(label, format!("200 ({})", report.via)),
+            // A node may be broken because the last release broke it; replacing that is what a rollout is for.
+            Ok(report) => Check::warn(label, format!("{} ({})", report.detail, report.via)),
+            Err(e) => Check::failed(label, e.chain()),
+        }
+    }
+
+    async fn slis(&self, source: &dyn SliSource, spec: &RolloutSpec, watch: &WatchPolicy) -> Vec<Check> {
+        if watch.subject == WatchSubject::Canary && !source.by_node() {
+            let detail = "the canary alone is to be judged, but the source has no label that tells nodes apart";
+            return vec![Check::failed("metrics", detail)];
+        }
+        let mut checks = Vec::new();
+        for sli in &watch.slis {
+            checks.extend(self.sli(source, spec, watch, sli).await);
+        }
+        checks
+    }
+
+    async fn sli(
+        &self,
+        source: &dyn SliSource,
+        spec: &RolloutSpec,
+        watch: &WatchPolicy,
+        sli: &Sli,
+    ) -> Vec<Check> {
+        let name = format!("SLI {}", sli.name);
+        let subject = match watch.subject {
+            WatchSubject::Pool => Subject::Pool,
+            WatchSubject::Canary => Subject::Nodes(vec![spec.canary.clone()]),
+        };
+        let query = SliQuery {
+            name: sli.name.clone(),
+            kind: sli.kind.clone(),
+            subject,
+            window: watch.rate_window.max(watch.interval),
+            at: self.clock.now(),
+        };
+        let facts = match source.describe(&query).await {
+            Ok(facts) => facts,
+            Err(e) => return vec![Check::failed(name, e.chain())],
+        };
+        let found = Lint::sli(sli, watch, &facts);
+        if found.is_empty() {
+            return vec![Check::ok(name, format!("{} series, {source}", facts.series))];
+        }
+        found
+            .into_iter()
+            .map(|lint| match lint {
+                Lint::Refuse(text) => Check::failed(name.clone(), text),
+                Lint::Warn(text) => Check::warn(name.clone(), text),
+            })
+            .collect()
+    }
+}
+
+fn balancer(name: &str, spec: &RolloutSpec, pool: &PoolState) -> Vec<Check> {
+    let serving = pool.servers.iter().filter(|server| server.serving()).count();
+    let detail = format!("{name}: {serving} of {} servers ready and up", pool.servers.len());
+    let mut checks = vec![if serving == 0 { Check::failed("balancer", detail) } else { Check::ok("balancer", detail) }];
+    for node in spec.nodes() {
+        let label = format!("server {node}");
+        checks.push(match pool.server(node) {
+            Some(server) if server.serving() => {
+                Check::ok(label, format!("ready, up, weight {}", server.weight.value()))
+            }
+            Some(server) => Check::warn(
+                label,
+                format!("{}, {}, weight {}", server.admin, server.operational, server.weight.value()),
+            ),
+            None => Check::failed(label, format!("not in pool {}", pool.pool)),
+        });
+    }
+    checks
+}
+
+fn node(label: &str, seen: &NodeSnapshot) -> Check {
+    let Some(current) = seen.installed.current else {
+        return Check::warn(label, format!("nothing is installed at {}", seen.installed.path));
+    };
+    let text = format!(
+        "{} at {}, service {} ({})",
+        current.sha256.short(),
+        seen.installed.path,
+        seen.service.active,
+        seen.service.detail
+    );
+    if seen.service.active != ActiveState::Active {
+        return Check::warn(label, text);
+    }
+    if seen.service.running == RunningBinary::Replaced {
+        return Check::warn(label, format!("{text}; the process still runs a binary that was replaced since"));
+    }
+    Check::ok(label, text)
+}

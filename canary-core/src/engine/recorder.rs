@@ -1,0 +1,83 @@
+//! Writes a rollout's records: journal first, then history, then listeners.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::journal::{Entry, History, RolloutId};
+use crate::traits::{Clock, Event, EventSink, Journal, Progress};
+
+/// The pen of one rollout.
+pub(super) struct Recorder {
+    pub(super) rollout: RolloutId,
+    journal: Arc<dyn Journal>,
+    sinks: Vec<Arc<dyn EventSink>>,
+    clock: Arc<dyn Clock>,
+    history: Mutex<History>,
+}
+
+impl Recorder {
+    pub(super) fn new(
+        rollout: RolloutId,
+        journal: Arc<dyn Journal>,
+        sinks: Vec<Arc<dyn EventSink>>,
+        clock: Arc<dyn Clock>,
+        history: History,
+    ) -> Self {
+        Self { rollout, journal, sinks, clock, history: Mutex::new(history) }
+    }
+
+    /// The history so far.
+    pub(super) fn history(&self) -> History {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes an entry. A failed write is told to the listeners, and the history goes on without the journal.
+    ///
+    /// # Errors
+    /// Why it could not be written.
+    pub(super) async fn record(&self, entry: Entry) -> Result<(), String> {
+        let lost = self.history().journal_lost().map(str::to_owned);
+        let written = match lost {
+            Some(why) => Err(why),
+            None => self.journal.append(entry.clone()).await.map_err(|e| describe(&e)),
+        };
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        match written {
+            Ok(record) => {
+                history.apply(record.time, &record.entry);
+                drop(history);
+                self.emit(&Event::Recorded(&record));
+                Ok(())
+            }
+            Err(why) => {
+                history.apply(self.clock.now(), &entry);
+                history.lose_journal(why.clone());
+                drop(history);
+                self.emit(&Event::Unrecorded { entry: &entry, why: &why });
+                Err(why)
+            }
+        }
+    }
+
+    /// Tells the listeners what is being waited for.
+    pub(super) fn waiting(&self, progress: &Progress) {
+        self.emit(&Event::Waiting(progress));
+    }
+
+    fn emit(&self, event: &Event<'_>) {
+        for sink in &self.sinks {
+            sink.emit(event);
+        }
+    }
+}
+
+/// An error with its causes on one line.
+pub(super) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,56 @@
+//! Prove traffic: the balancer has sent the node requests, and the pool answers through the balancer.
+
+use crate::engine::cx::{Failure, StepCx, StepOutcome};
+use crate::plan::{Action, Step};
+use crate::traits::PoolState;
+
+pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
+    let limit = cx.plan.spec.enable.traffic_timeout;
+    let through = cx.backends.lb.capabilities().check_through;
+    let waiting_for = if through { "its first request, and 200 through the balancer" } else { "its first request" };
+    let mut wait = cx.waiting(waiting_for, limit);
+    let mut requests: u64 = 0;
+    loop {
+        let mut answer = None;
+        if through {
+            requests += 1;
+            let check = &cx.plan.spec.health.check;
+            answer = Some(cx.call(|| cx.backends.lb.check_through(check)).await?);
+        }
+        let (pool, server) = cx.server().await?;
+        let served = served_since(cx, &pool, server.served);
+        let answers = answer.as_ref().is_none_or(|report| report.healthy);
+        if served > 0 && answers && server.serving() {
+            cx.fact("served", served);
+            cx.fact("requests_through", requests);
+            return Ok(false);
+        }
+        let answer = answer.map_or_else(String::new, |report| format!(", through the balancer: {}", report.detail));
+        wait.pause(format!("{served} requests served, {} and {}{answer}", server.admin, server.operational))
+            .await
+            .map_err(|failure| hint(failure, served, through))?;
+    }
+}
+
+/// Where no request can be sent through the balancer, a quiet pool proves nothing.
+fn hint(failure: Failure, served: u64, through: bool) -> Failure {
+    if served > 0 || through {
+        return failure;
+    }
+    let message = format!("{} (the pool had no traffic; name the balancer's URL to send it some)", failure.message);
+    Failure::new(failure.class, message)
+}
+
+/// Requests since the node was put back; another epoch counts from zero.
+fn served_since(cx: &StepCx<'_>, pool: &PoolState, served: u64) -> u64 {
+    let Some(node) = &cx.step.node else { return 0 };
+    let enable = Step { node: Some(node.clone()), action: Action::Enable, direction: cx.step.direction };
+    let history = cx.history();
+    let before = match history.fact(&enable, "epoch") {
+        Some(epoch) if epoch == pool.epoch => {
+            history.fact(&enable, "served_before").and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        }
+        _ => 0,
+    };
+    served.saturating_sub(before)
+}

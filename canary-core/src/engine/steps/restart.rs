@@ -1,0 +1,71 @@
+//! Restart: the service runs the binary that lies in place.
+
+use crate::engine::cx::{Failure, StepCx, StepOutcome};
+use crate::engine::outcome::FailureClass;
+use crate::traits::{ActiveState, RunningBinary, ServiceState};
+
+pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
+    let node = cx.node()?;
+    let before = cx.call(|| cx.backends.nodes.service(node)).await?;
+    // After a rename the old process runs a file that is no longer in place; one that runs the file in place was
+    // started since, by this step before a crash or because nothing had to be replaced.
+    if runs_in_place(&before) {
+        note(cx, &before);
+        return Ok(false);
+    }
+    let restarted = cx.call(|| cx.backends.nodes.restart(node)).await;
+    let mut state = match restarted {
+        Ok(state) => state,
+        Err(failure) => {
+            cx.keep_logs().await;
+            return Err(failure);
+        }
+    };
+    let base = state.restarts;
+    let mut wait = cx.waiting("the service to run the new binary", cx.plan.spec.health.timeout);
+    loop {
+        if state.active == ActiveState::Active && state.running != RunningBinary::None {
+            if state.running == RunningBinary::Replaced {
+                return Err(Failure::new(FailureClass::Unhealthy, "the service still runs a replaced binary"));
+            }
+            note(cx, &state);
+            return Ok(true);
+        }
+        if let Err(failure) = crashing(&state, base).map_or(Ok(()), Err) {
+            cx.keep_logs().await;
+            return Err(failure);
+        }
+        let seen = format!("{} ({}), {} automatic restarts", state.active, state.detail, state.restarts);
+        if let Err(failure) = wait.pause(seen).await {
+            cx.keep_logs().await;
+            return Err(failure);
+        }
+        state = cx.call(|| cx.backends.nodes.service(node)).await?;
+    }
+}
+
+/// How many automatic restarts in a row are a crash loop.
+const CRASH_LOOP: u64 = 3;
+
+/// A failure when the service cannot come up by itself any more; `base` is the number of automatic restarts before.
+pub(super) fn crashing(state: &ServiceState, base: u64) -> Option<Failure> {
+    let message = if state.active == ActiveState::Failed {
+        format!("the service failed ({})", state.detail)
+    } else if state.restarts >= base + CRASH_LOOP {
+        format!("the service crashes: {} automatic restarts, now {} ({})", state.restarts, state.active, state.detail)
+    } else {
+        return None;
+    };
+    Some(Failure::new(FailureClass::Unhealthy, message))
+}
+
+fn runs_in_place(state: &ServiceState) -> bool {
+    state.active == ActiveState::Active && state.running == RunningBinary::InPlace
+}
+
+fn note(cx: &StepCx<'_>, state: &ServiceState) {
+    if let Some(pid) = state.pid {
+        cx.fact("pid", pid);
+    }
+    cx.fact("automatic_restarts", state.restarts);
+}

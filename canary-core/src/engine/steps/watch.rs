@@ -1,0 +1,104 @@
+//! Watch: probe after probe until the pure fold says green, red or inconclusive.
+
+use std::time::Duration;
+
+use crate::analysis::{Observation, WatchNext, WatchState, judge, overall};
+use crate::engine::cx::{Failure, StepCx, StepOutcome};
+use crate::engine::outcome::FailureClass;
+use crate::fleet::NodeId;
+use crate::journal::Entry;
+use crate::spec::{WatchPolicy, WatchSubject};
+use crate::time::Timestamp;
+use crate::traits::{Progress, SliQuery, SliSource, Subject};
+
+pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
+    let Some(policy) = &cx.plan.spec.watch else { return Ok(false) };
+    let Some(source) = &cx.backends.sli else {
+        let message = "the plan watches SLIs, but no metrics source is configured";
+        return Err(Failure::new(FailureClass::Backend, message));
+    };
+    loop {
+        let history = cx.history();
+        let state = history.watch().cloned().unwrap_or_else(|| WatchState::new(cx.backends.clock.now()));
+        match state.next(policy) {
+            WatchNext::Probe(at) => {
+                wait_until(cx, policy, &state, at).await;
+                let observation = probe(cx, policy, source.as_ref(), &state).await?;
+                let rollout = cx.recorder.rollout.clone();
+                cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;
+            }
+            end => return finish(cx, &state, end),
+        }
+    }
+}
+
+fn finish(cx: &StepCx<'_>, state: &WatchState, end: WatchNext) -> StepOutcome {
+    cx.fact("probes", state.probes);
+    cx.fact("watched_ms", state.covered.as_millis());
+    cx.fact("held_ms", state.held.as_millis());
+    match end {
+        WatchNext::Red(why) => Err(Failure::new(FailureClass::Red, why)),
+        WatchNext::Inconclusive(why) => Err(Failure::new(FailureClass::Inconclusive, why)),
+        WatchNext::Green | WatchNext::Probe(_) => Ok(false),
+    }
+}
+
+/// Sleeps in short pieces and tells the listeners how far the window is.
+async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, at: Timestamp) {
+    let clock = &cx.backends.clock;
+    loop {
+        let left = at.since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        cx.recorder.waiting(&Progress {
+            step: cx.step.to_string(),
+            node: cx.step.node.clone(),
+            waiting_for: format!("the window; next probe in {} s", left.as_secs().max(1)),
+            seen: state.latest.as_ref().map_or_else(|| "no probe yet".to_owned(), |(_, reason)| reason.clone()),
+            elapsed: state.covered,
+            limit: policy.window,
+        });
+        clock.sleep(left.min(Duration::from_secs(1))).await;
+    }
+}
+
+/// Asks every SLI about one instant and judges the answers.
+///
+/// A source that cannot be asked is a reason to hold, not a failed step; the probe's own spacing is the retry.
+async fn probe(
+    cx: &StepCx<'_>,
+    policy: &WatchPolicy,
+    source: &dyn SliSource,
+    state: &WatchState,
+) -> Result<Observation, Failure> {
+    let at = cx.backends.clock.now();
+    let window = state.look_back(policy, at);
+    let subject = subject(policy, cx.node()?);
+    let queries: Vec<SliQuery> = policy
+        .slis
+        .iter()
+        .map(|sli| SliQuery {
+            name: sli.name.clone(),
+            kind: sli.kind.clone(),
+            subject: subject.clone(),
+            window,
+            at,
+        })
+        .collect();
+    let mut answers = source.sample(&queries).await.into_iter();
+    let missing = || Err("the source gave no answer".to_owned());
+    let slis: Vec<_> = policy
+        .slis
+        .iter()
+        .map(|sli| judge(sli, answers.next().map_or_else(missing, |a| a.map_err(|e| e.chain()))))
+        .collect();
+    Ok(Observation { at, window, verdict: overall(&slis), slis })
+}
+
+fn subject(policy: &WatchPolicy, canary: &NodeId) -> Subject {
+    match policy.subject {
+        WatchSubject::Pool => Subject::Pool,
+        WatchSubject::Canary => Subject::Nodes(vec![canary.clone()]),
+    }
+}

@@ -1,0 +1,227 @@
+//! What records say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::Observation;
+use crate::engine::{FailureClass, Outcome};
+use crate::fleet::{Digest, NodeId};
+use crate::plan::{Plan, Step};
+use crate::time::{Timestamp, millis};
+use crate::traits::{ActiveState, AdminState, Operational, Review};
+
+/// Identifies a rollout: when it began, and eight random hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RolloutId(String);
+
+impl RolloutId {
+    /// A new id for a rollout that begins at `time`; `random` makes it unique.
+    #[must_use]
+    pub fn new(time: Timestamp, random: u32) -> Self {
+        let compact: String = time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).take(15).collect();
+        Self(format!("{compact}Z-{random:08x}"))
+    }
+}
+
+impl fmt::Display for RolloutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How a person asked a rollout to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopHow {
+    /// At the next point where no node is drained or half-installed.
+    Safely,
+    /// By going back at once.
+    GoBack,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum StepResult {
+    /// What the step promises is true.
+    Done {
+        /// False when it was true before.
+        changed: bool,
+    },
+    /// It is not.
+    Failed {
+        /// What kind of failure.
+        class: FailureClass,
+        /// What was being done, what came back.
+        message: String,
+    },
+}
+
+/// What is where when a rollout ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// The node.
+    pub node: NodeId,
+    /// The installed binary; `None` when there is none or it could not be read.
+    pub installed: Option<Digest>,
+    /// The service's state, where it could be read.
+    pub service: Option<ActiveState>,
+    /// The balancer's admin state, where it could be read.
+    pub admin: Option<AdminState>,
+    /// The balancer's operational state, where it could be read.
+    pub operational: Option<Operational>,
+    /// Why something could not be read; empty when all could.
+    pub problems: Vec<String>,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// The first record of a journal.
+    Genesis {
+        /// The version of the engine that wrote it.
+        engine: String,
+    },
+    /// A writer took the journal's lock.
+    Opened {
+        /// Its process.
+        pid: u64,
+        /// Its host.
+        host: String,
+        /// Who started it.
+        actor: String,
+        /// The version of the engine.
+        engine: String,
+    },
+    /// A last line without its end was found and moved aside.
+    Recovered {
+        /// How many bytes.
+        bytes: u64,
+        /// Where they are now.
+        moved_to: String,
+    },
+    /// The gate answered.
+    GateReviewed {
+        /// The rollout it was asked for.
+        rollout: RolloutId,
+        /// Who asked.
+        actor: String,
+        /// Its answer.
+        review: Review,
+    },
+    /// A rollout was refused before anything was changed.
+    Refused {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Who asked for it.
+        actor: String,
+        /// Everything that stood against it.
+        reasons: Vec<String>,
+    },
+    /// A rollout begins.
+    Started {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Who started it.
+        actor: String,
+        /// Why, in their words.
+        reason: Option<String>,
+        /// The gate's review that permits it; `None` for a rollback, which needs none.
+        permit: Option<Digest>,
+        /// The whole plan.
+        plan: Box<Plan>,
+    },
+    /// An interrupted rollout goes on.
+    Resumed {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Who resumed it.
+        actor: String,
+    },
+    /// A step begins: written before its first effect.
+    StepStarted {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The step.
+        step: Step,
+    },
+    /// A call failed and is tried again.
+    Retried {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The step.
+        step: Step,
+        /// The error, whole.
+        error: String,
+        /// Which try failed, from 1.
+        attempt: u64,
+        /// The delay before the next.
+        #[serde(rename = "delay_ms", with = "millis")]
+        delay: Duration,
+    },
+    /// A probe of the watch.
+    Observed {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The step.
+        step: Step,
+        /// What was seen and what it means.
+        observation: Observation,
+    },
+    /// A step ended.
+    StepFinished {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The step.
+        step: Step,
+        /// How.
+        result: StepResult,
+        /// What was seen, by name.
+        facts: BTreeMap<String, String>,
+        /// The service's last log lines, when the step failed on its account.
+        logs: Vec<String>,
+    },
+    /// A person asked to stop.
+    StopRequested {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Who.
+        actor: String,
+        /// How.
+        how: StopHow,
+    },
+    /// A rollout ends.
+    Finished {
+        /// The rollout.
+        rollout: RolloutId,
+        /// How.
+        outcome: Outcome,
+        /// What is where.
+        nodes: Vec<NodeReport>,
+    },
+}
+
+impl Entry {
+    /// The rollout a record is about, if it is about one.
+    #[must_use]
+    pub const fn rollout(&self) -> Option<&RolloutId> {
+        match self {
+            Self::Genesis { .. } | Self::Opened { .. } | Self::Recovered { .. } => None,
+            Self::GateReviewed { rollout, .. }
+            | Self::Refused { rollout, .. }
+            | Self::Started { rollout, .. }
+            | Self::Resumed { rollout, .. }
+            | Self::StepStarted { rollout, .. }
+            | Self::Retried { rollout, .. }
+            | Self::Observed { rollout, .. }
+            | Self::StepFinished { rollout, .. }
+            | Self::StopRequested { rollout, .. }
+            | Self::Finished { rollout, .. } => Some(rollout),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The journal as a file: append-only, synced record by record, locked while a writer lives.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Chain, Entry, Record, parse_line};
+use crate::time::Timestamp;
+use crate::traits::{Clock, Journal, JournalError};
+
+/// Who writes: recorded when the journal is opened, shown to whoever is locked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The process.
+    pub pid: u32,
+    /// The host.
+    pub host: String,
+    /// The person or job.
+    pub actor: String,
+    /// The version of the program.
+    pub engine: String,
+}
+
+/// A journal as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadJournal {
+    /// All whole records.
+    pub records: Vec<Record>,
+    /// Bytes after the last line feed: a record that was being written.
+    pub torn: u64,
+}
+
+/// Reads a journal without locking it; a missing file has no records.
+///
+/// # Errors
+/// [`JournalError::Damaged`] with the line where the chain does not hold; [`JournalError::Io`].
+pub fn read(path: &Path) -> Result<ReadJournal, JournalError> {
+    match File::open(path) {
+        Ok(file) => read_from(path, &file).map(|(journal, _)| journal),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(ReadJournal { records: Vec::new(), torn: 0 }),
+        Err(e) => Err(io_error("open", path, e)),
+    }
+}
+
+fn io_error(action: &'static str, path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io { action, path: path.display().to_string(), source }
+}
+
+/// Reads from the start, checks the chain, and gives the length of the whole lines.
+fn read_from(path: &Path, mut file: &File) -> Result<(ReadJournal, u64), JournalError> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0)).map_err(|e| io_error("read", path, e))?;
+    file.read_to_end(&mut bytes).map_err(|e| io_error("read", path, e))?;
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let mut chain = None;
+    let mut records = Vec::new();
+    for (i, line) in bytes[..whole].split_inclusive(|b| *b == b'\n').enumerate() {
+        let damaged =
+            |why| JournalError::Damaged { path: path.display().to_string(), line: i as u64 + 1, why };
+        let record = parse_line(&line[..line.len() - 1]).map_err(damaged)?;
+        chain = Some(Chain::accept(chain.as_ref(), &record).map_err(damaged)?);
+        records.push(record);
+    }
+    Ok((ReadJournal { records, torn: (bytes.len() - whole) as u64 }, whole as u64))
+}
+
+/// A journal in a file.
+///
+/// Holds an advisory lock on the file while it lives; each record is one write with `O_APPEND`, followed by
+/// `fdatasync`. After a failed write it refuses further entries.
+pub struct FileJournal {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    file: File,
+    chain: Chain,
+    failed: bool,
+    records: Vec<Record>,
+}
+
+impl FileJournal {
+    /// Opens the journal for writing, or creates it with its directory. Blocking.
+    ///
+    /// A last line without line feed is moved to a file beside the journal, and that is recorded.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] with the holder when another process has it; [`JournalError::Damaged`] with the line
+    /// when the chain does not hold; [`JournalError::Io`].
+    pub fn open(
+        path: impl Into<PathBuf>,
+        writer: &Writer,
+        random: [u8; 16],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        let path = path.into();
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).map_err(|e| io_error("create the directory of", &path, e))?;
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(|e| io_error("open", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(&path)),
+            Err(TryLockError::Error(e)) => return Err(io_error("lock", &path, e)),
+        }
+        let (journal, whole) = read_from(&path, &file)?;
+        let chain = journal.records.last().map_or_else(|| Chain::new(random), Chain::after);
+        let new = journal.records.is_empty();
+        let mut state = State { file, chain, failed: false, records: journal.records };
+        if new {
+            sync_directory(&path)?;
+            state.append(&path, clock.now(), Entry::Genesis { engine: writer.engine.clone() })?;
+        }
+        if journal.torn > 0 {
+            let moved_to = move_aside(&path, &mut state, whole)?;
+            state.append(&path, clock.now(), Entry::Recovered { bytes: journal.torn, moved_to })?;
+        }
+        let opened = Entry::Opened {
+            pid: writer.pid.into(),
+            host: writer.host.clone(),
+            actor: writer.actor.clone(),
+            engine: writer.engine.clone(),
+        };
+        state.append(&path, clock.now(), opened)?;
+        Ok(Self { path, clock, state: Arc::new(Mutex::new(state)) })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Names the process that has the lock, by the journal's own last `opened` record.
+fn locked(path: &Path) -> JournalError {
+    let holder = read(path).ok().and_then(|journal| {
+        journal.records.iter().rev().find_map(|record| match &record.entry {
+            Entry::Opened { pid, host, actor, .. } => {
+                Some(format!("process {pid} on {host}, started by {actor} at {}", record.time))
+            }
+            _ => None,
+        })
+    });
+    let holder = holder.unwrap_or_else(|| "another process".to_owned());
+    JournalError::Locked { path: path.display().to_string(), holder }
+}
+
+/// Makes the file's name durable.
+fn sync_directory(path: &Path) -> Result<(), JournalError> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| io_error("sync the directory of", path, e))
+}
+
+/// Copies what follows the whole lines to a file of its own, then cuts it off.
+fn move_aside(path: &Path, state: &mut State, whole: u64) -> Result<String, JournalError> {
+    let mut tail = Vec::new();
+    state.file.seek(SeekFrom::Start(whole)).map_err(|e| io_error("read", path, e))?;
+    state.file.read_to_end(&mut tail).map_err(|e| io_error("read", path, e))?;
+    let aside = path.with_extension(format!("torn-{}", state.records.len()));
+    let mut copy = File::create(&aside).map_err(|e| io_error("create", &aside, e))?;
+    copy.write_all(&tail).and_then(|()| copy.sync_all()).map_err(|e| io_error("write", &aside, e))?;
+    sync_directory(path)?;
+    state.file.set_len(whole).map_err(|e| io_error("cut", path, e))?;
+    state.file.sync_all().map_err(|e| io_error("sync", path, e))?;
+    Ok(aside.display().to_string())
+}
+
+impl State {
+    fn append(&mut self, path: &Path, time: Timestamp, entry: Entry) -> Result<Record, JournalError> {
+        if self.failed {
+            let source = io::Error::other("an earlier write failed");
+            return Err(io_error("append to", path, source));
+        }
+        let (record, line) = self.chain.record(time, entry)?;
+        // A short write would tear the line: it counts as a failure, and the next opening moves the rest aside.
+        let written = match self.file.write(&line) {
+            Ok(n) if n == line.len() => self.file.sync_data(),
+            Ok(_) => Err(io::Error::new(io::ErrorKind::WriteZero, "only a part of the record was written")),
+            Err(e) => Err(e),
+        };
+        if let Err(e) = written {
+            self.failed = true;
+            return Err(io_error("append to", path, e));
+        }
+        self.chain = Chain::after(&record);
+        self.records.push(record.clone());
+        Ok(record)
+    }
+}
+
+impl fmt::Display for FileJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "journal {}", self.path.display())
+    }
+}
+
+impl fmt::Debug for FileJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileJournal").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Journal for FileJournal {
+    async fn append(&self, entry: Entry) -> Result<Record, JournalError> {
+        let (state, path, time) = (Arc::clone(&self.state), self.path.clone(), self.clock.now());
+        let write = move || state.lock().unwrap_or_else(PoisonError::into_inner).append(&path, time, entry);
+        match tokio::task::spawn_blocking(write).await {
+            Ok(result) => result,
+            Err(e) => Err(io_error("append to", &self.path, io::Error::other(e))),
+        }
+    }
+
+    async fn records(&self) -> Result<Vec<Record>, JournalError> {
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).records.clone())
+    }
+}

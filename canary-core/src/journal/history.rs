@@ -1,0 +1,174 @@
+//! What a rollout's records add up to: the only thing that decisions are made from.
+
+use std::collections::BTreeMap;
+
+use super::{Entry, Record, RolloutId, StepResult, StopHow};
+use crate::analysis::WatchState;
+use crate::engine::{FailureClass, Outcome};
+use crate::plan::{Action, Plan, Step};
+use crate::time::Timestamp;
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepStatus {
+    /// Begun; whether it had its effect only the fleet can tell.
+    Started,
+    /// What it promises is true.
+    Done {
+        /// False when it was true before.
+        changed: bool,
+    },
+    /// It is not.
+    Failed {
+        /// What kind of failure.
+        class: FailureClass,
+        /// What was being done, what came back.
+        message: String,
+    },
+}
+
+/// A fold over one rollout's records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    steps: BTreeMap<Step, StepStatus>,
+    facts: BTreeMap<Step, BTreeMap<String, String>>,
+    watch: Option<WatchState>,
+    stop: Option<StopHow>,
+    finished: Option<Outcome>,
+    journal_lost: Option<String>,
+}
+
+impl History {
+    /// Takes an entry into account.
+    pub fn apply(&mut self, time: Timestamp, entry: &Entry) {
+        match entry {
+            Entry::StepStarted { step, .. } => {
+                self.steps.insert(step.clone(), StepStatus::Started);
+                if step.action == Action::Watch && self.watch.is_none() {
+                    self.watch = Some(WatchState::new(time));
+                }
+            }
+            Entry::Observed { observation, .. } => {
+                self.watch.get_or_insert_with(|| WatchState::new(observation.at)).observe(observation);
+            }
+            Entry::StepFinished { step, result, facts, .. } => {
+                let status = match result {
+                    StepResult::Done { changed } => StepStatus::Done { changed: *changed },
+                    StepResult::Failed { class, message } => {
+                        StepStatus::Failed { class: *class, message: message.clone() }
+                    }
+                };
+                self.steps.insert(step.clone(), status);
+                self.facts.insert(step.clone(), facts.clone());
+            }
+            Entry::StopRequested { how, .. } => self.stop = Some(*how),
+            Entry::Resumed { .. } => {
+                self.finished = None;
+                if self.stop == Some(StopHow::Safely) {
+                    self.stop = None;
+                }
+            }
+            Entry::Finished { outcome, .. } => self.finished = Some(outcome.clone()),
+            Entry::Genesis { .. }
+            | Entry::Opened { .. }
+            | Entry::Recovered { .. }
+            | Entry::GateReviewed { .. }
+            | Entry::Refused { .. }
+            | Entry::Started { .. }
+            | Entry::Retried { .. } => {}
+        }
+    }
+
+    /// Notes that records can no longer be written.
+    pub fn lose_journal(&mut self, why: String) {
+        self.journal_lost.get_or_insert(why);
+    }
+
+    /// How far a step is; `None` when it was never begun.
+    #[must_use]
+    pub fn status(&self, step: &Step) -> Option<&StepStatus> {
+        self.steps.get(step)
+    }
+
+    /// A fact that a finished step left.
+    #[must_use]
+    pub fn fact(&self, step: &Step, name: &str) -> Option<&str> {
+        self.facts.get(step)?.get(name).map(String::as_str)
+    }
+
+    /// Where the watch stands, once it began.
+    #[must_use]
+    pub const fn watch(&self) -> Option<&WatchState> {
+        self.watch.as_ref()
+    }
+
+    /// How a person asked to stop, if one did.
+    #[must_use]
+    pub const fn stop(&self) -> Option<StopHow> {
+        self.stop
+    }
+
+    /// How the rollout ended, if it did.
+    #[must_use]
+    pub const fn finished(&self) -> Option<&Outcome> {
+        self.finished.as_ref()
+    }
+
+    /// Why records can no longer be written, if so.
+    #[must_use]
+    pub fn journal_lost(&self) -> Option<&str> {
+        self.journal_lost.as_deref()
+    }
+}
+
+/// One rollout as the journal tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutView {
+    /// Its id.
+    pub id: RolloutId,
+    /// Who started it.
+    pub actor: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// When.
+    pub started: Timestamp,
+    /// When its last record was written.
+    pub last: Timestamp,
+    /// Its plan.
+    pub plan: Plan,
+    /// What its records add up to.
+    pub history: History,
+}
+
+impl RolloutView {
+    /// Whether it neither ended nor was stopped for good: it can be resumed.
+    #[must_use]
+    pub fn unfinished(&self) -> bool {
+        matches!(self.history.finished(), None | Some(Outcome::Interrupted { .. }))
+    }
+}
+
+/// All rollouts of a journal that were started, oldest first.
+#[must_use]
+pub fn rollouts(records: &[Record]) -> Vec<RolloutView> {
+    let mut views: Vec<RolloutView> = Vec::new();
+    for record in records {
+        if let Entry::Started { rollout, actor, reason, plan, .. } = &record.entry {
+            views.push(RolloutView {
+                id: rollout.clone(),
+                actor: actor.clone(),
+                reason: reason.clone(),
+                started: record.time,
+                last: record.time,
+                plan: (**plan).clone(),
+                history: History::default(),
+            });
+        }
+        let view = record.entry.rollout().and_then(|id| views.iter_mut().rev().find(|view| view.id == *id));
+        if let Some(view) = view {
+            view.history.apply(record.time, &record.entry);
+            view.last = record.time;
+        }
+    }
+    views
+}
