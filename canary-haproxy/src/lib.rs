@@ -1,4 +1,4 @@
-//! Canary's `LoadBalancer` over the HAProxy Runtime API.
+#![doc = include_str!("../README.md")]
 
 mod balancer;
 pub mod codec;
