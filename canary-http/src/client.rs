@@ -69,8 +69,12 @@ impl HttpClient {
 
     /// A request for `path_and_query`, appended to the base URL; goes out by [`Self::send`] or its siblings.
     ///
-    /// The path must be percent-encoded where names from outside are in it. It cannot lead to another host.
+    /// The path must be percent-encoded where names from outside are in it. It cannot lead to another host. An empty
+    /// one asks for the base URL itself.
     pub fn request(&self, method: Method, path_and_query: &str) -> RequestBuilder {
+        if path_and_query.is_empty() {
+            return self.http.request(method, self.base.clone());
+        }
         let base = self.base.as_str().trim_end_matches('/');
         self.http.request(method, format!("{base}/{}", path_and_query.trim_start_matches('/')))
     }

@@ -180,6 +180,10 @@ async fn a_path_cannot_lead_to_another_host() {
         assert_eq!(got.status, StatusCode::OK);
     }
     assert_eq!(seen.lock().unwrap().len(), 4);
+
+    let whole = crate::common::client(&format!("{url}/metrics")).build().unwrap();
+    whole.send("read", whole.request(Method::GET, "")).await.unwrap();
+    assert!(seen.lock().unwrap()[4].starts_with("GET /metrics HTTP/1.1"));
 }
 
 #[tokio::test]
