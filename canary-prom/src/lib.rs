@@ -1,1 +1,21 @@
-//! Part of the canary rollout engine.
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod client;
+mod config;
+mod evidence;
+pub mod exposition;
+mod facts;
+mod history;
+mod metrics_source;
+mod promql;
+mod reading;
+mod refusal;
+mod scrape;
+mod source;
+mod total;
+
+pub use client::StoreInfo;
+pub use config::{ConfigError, PrometheusConfig};
+pub use metrics_source::{MetricsConfig, MetricsSource};
+pub use source::PrometheusSource;
