@@ -1,12 +1,10 @@
 //! Sockets on which something else than a healthy HAProxy answers.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{PATIENCE, node, pool};
 use canary_core::traits::{AdminState, BackendError, CallOutcome, ErrorKind, LoadBalancer, Retry};
 use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, TcpTransport, UnixTransport};
-use support::{node, pool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
@@ -29,7 +27,7 @@ fn serve(replies: &'static [Option<&'static [u8]>]) -> (tempfile::TempDir, UnixT
             }
         }
     });
-    (dir, UnixTransport::new(path).deadline(support::PATIENCE))
+    (dir, UnixTransport::new(path).deadline(PATIENCE))
 }
 
 fn balancer(transport: UnixTransport) -> HaproxyLoadBalancer {

@@ -1,16 +1,14 @@
 //! The balancer against a real HAProxy.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Backend, Haproxy, PATIENCE, node, pool, two_nodes, until};
 use canary_core::fleet::{HttpPath, PoolName};
 use canary_core::traits::{
     AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, Retry, Server, Weight,
 };
 use canary_haproxy::codec::SocketLevel;
 use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, TcpTransport, UnixTransport};
-use support::{Backend, Haproxy, node, pool, two_nodes, until};
 
 fn health(path: &str, attempt_timeout: Duration) -> HealthCheck {
     HealthCheck { port: 80, path: HttpPath::new(path).unwrap(), attempt_timeout }
@@ -233,7 +231,7 @@ async fn reads_during_reloads_are_whole_or_transient_errors() {
     for _ in 0..3 {
         haproxy.reload().await;
     }
-    tokio::time::timeout(support::PATIENCE, reader).await.expect("four epochs are seen").unwrap();
+    tokio::time::timeout(PATIENCE, reader).await.expect("four epochs are seen").unwrap();
 }
 
 #[tokio::test]
@@ -328,7 +326,7 @@ async fn checks_through_the_balancer_are_balanced_and_report_failures() {
     let balancer = haproxy.balancer();
     let before = one.requests() + two.requests();
     for _ in 0..10 {
-        let report = balancer.check_through(&health("/api/v1/health", support::PATIENCE)).await.unwrap();
+        let report = balancer.check_through(&health("/api/v1/health", PATIENCE)).await.unwrap();
         assert_eq!((report.healthy, report.status, report.detail.as_str()), (true, Some(200), "200 OK"));
     }
     assert_eq!(
@@ -343,7 +341,7 @@ async fn checks_through_the_balancer_are_balanced_and_report_failures() {
     for name in ["n1", "n2"] {
         balancer.set_admin(&node(name), AdminState::Maint).await.unwrap();
     }
-    let report = balancer.check_through(&health("/", support::PATIENCE)).await.unwrap();
+    let report = balancer.check_through(&health("/", PATIENCE)).await.unwrap();
     assert_eq!((report.healthy, report.status), (false, Some(503)), "{report:?}");
     assert!(report.detail.starts_with("503") && report.detail.chars().count() <= 200, "{report:?}");
     assert_eq!(report.via, format!("http://{} from here", haproxy.edge));

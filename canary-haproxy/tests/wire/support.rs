@@ -1,5 +1,4 @@
 //! A real HAProxy on temporary sockets, with real HTTP servers behind it.
-#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -203,7 +202,11 @@ impl Haproxy {
     }
 
     /// Waits until the pool is as `wanted` says.
-    pub(crate) async fn pool_where(&self, what: &str, wanted: impl Fn(&PoolState) -> bool) -> PoolState {
+    pub(crate) async fn pool_where(
+        &self,
+        what: &str,
+        wanted: impl Fn(&PoolState) -> bool + Send + Sync,
+    ) -> PoolState {
         let balancer = self.balancer();
         until(what, async || balancer.servers().await.ok().filter(|pool| wanted(pool))).await
     }

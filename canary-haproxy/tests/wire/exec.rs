@@ -1,17 +1,15 @@
 //! The script that runs beside HAProxy, run here against a real one, with each of the programs it can use.
 
-mod support;
-
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::{PATIENCE, binary, node, pool, two_nodes};
 use async_trait::async_trait;
 use canary_core::fleet::RemotePath;
 use canary_core::traits::{AdminState, BackendError, CallOutcome, ErrorKind, LoadBalancer};
 use canary_haproxy::exec::{Finished, arguments, replies};
 use canary_haproxy::{Command, HaproxyConfig, HaproxyLoadBalancer, Transport};
-use support::{binary, node, pool, two_nodes};
 
 /// Runs the script in a shell that finds only the programs of one directory.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ impl fmt::Display for Shell {
 #[async_trait]
 impl Transport for Shell {
     async fn send(&self, commands: &[Command]) -> Result<Vec<String>, BackendError> {
-        let argv = arguments(&self.socket, support::PATIENCE, commands)?;
+        let argv = arguments(&self.socket, PATIENCE, commands)?;
         let output = tokio::process::Command::new(&argv[0])
             .args(&argv[1..])
             .env("PATH", self.programs.path())
@@ -146,8 +144,7 @@ async fn a_slow_reply_is_awaited_and_a_missing_one_is_not_forever() {
     let argv = arguments(&shell.socket, Duration::from_millis(1), &[Command::show_info()]).unwrap();
     let run =
         tokio::process::Command::new(&argv[0]).args(&argv[1..]).env("PATH", shell.programs.path()).output();
-    let output =
-        tokio::time::timeout(support::PATIENCE, run).await.expect("the script ends by itself").unwrap();
+    let output = tokio::time::timeout(PATIENCE, run).await.expect("the script ends by itself").unwrap();
     let status = output.status.code().unwrap();
     let finished = Finished { status, stdout: &output.stdout, stderr: &output.stderr };
     // socat ends quietly after its time: what it brought is no whole reply, which the balancer sees.
