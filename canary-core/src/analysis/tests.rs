@@ -144,7 +144,13 @@ fn time_that_nobody_saw_does_not_count() {
 
 #[test]
 fn numbers_for_people_have_four_digits() {
-    let table = [(0.0, "0"), (0.123_456, "0.1235"), (12.345_6, "12.35"), (1234.56, "1235"), (0.000_012_3, "0.0000123")];
+    let table = [
+        (0.0, "0"),
+        (0.123_456, "0.1235"),
+        (12.345_6, "12.35"),
+        (1234.56, "1235"),
+        (0.000_012_3, "0.0000123"),
+    ];
     for (value, text) in table {
         assert_eq!(round(number(value)), text);
     }

@@ -69,10 +69,7 @@ impl<'a> StepCx<'a> {
 
     /// The step's node.
     pub(super) fn node(&self) -> Result<&'a NodeId, Failure> {
-        self.step
-            .node
-            .as_ref()
-            .ok_or_else(|| Failure::new(FailureClass::Backend, "the step names no node"))
+        self.step.node.as_ref().ok_or_else(|| Failure::new(FailureClass::Backend, "the step names no node"))
     }
 
     /// The rollout so far.

@@ -241,9 +241,7 @@ async fn run_step(backends: &Backends, plan: &Plan, recorder: &Recorder, step: &
     };
     let cx::Evidence { facts, logs } = cx.into_evidence();
     // A record that cannot be written is noticed by the next decision.
-    let _ = recorder
-        .record(Entry::StepFinished { rollout, step: step.clone(), result, facts, logs })
-        .await;
+    let _ = recorder.record(Entry::StepFinished { rollout, step: step.clone(), result, facts, logs }).await;
 }
 
 /// Returns when `stop` asks for something that ends `step` at once: a watch ends for any wish, another step forward

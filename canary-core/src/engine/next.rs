@@ -98,7 +98,9 @@ fn answer(plan: &Plan, history: &History, trigger: Trigger) -> Next {
         Trigger::GoBack => {
             let reason = "going back was asked for".to_owned();
             match plan.purpose {
-                Purpose::RollOut => go_back(plan, history, &begun(plan, history), Outcome::RolledBack { reason }),
+                Purpose::RollOut => {
+                    go_back(plan, history, &begun(plan, history), Outcome::RolledBack { reason })
+                }
                 Purpose::RollBack => forward(plan, history),
             }
         }

@@ -40,7 +40,10 @@ impl Backends {
     ///
     /// # Errors
     /// Everything that could not be read, all at once.
-    pub async fn observe<'a>(&self, names: impl Iterator<Item = &'a NodeId>) -> Result<Snapshot, Vec<String>> {
+    pub async fn observe<'a>(
+        &self,
+        names: impl Iterator<Item = &'a NodeId>,
+    ) -> Result<Snapshot, Vec<String>> {
         let mut problems = Vec::new();
         let pool = self.lb.servers().await.map_err(|e| problems.push(e.chain())).ok();
         let mut read = BTreeMap::new();

@@ -122,7 +122,9 @@ impl fmt::Display for Outcome {
             Self::RolledBack { reason } | Self::Halted { reason } | Self::Stuck { reason } => {
                 write!(f, ": {reason}")
             }
-            Self::Inconclusive { why, then: AfterHold::Kept } => write!(f, ": {why}; the canary was left as it is"),
+            Self::Inconclusive { why, then: AfterHold::Kept } => {
+                write!(f, ": {why}; the canary was left as it is")
+            }
             Self::Inconclusive { why, then: AfterHold::RolledBack } => {
                 write!(f, ": {why}; the canary got the previous artifact back")
             }
@@ -143,6 +145,7 @@ pub(super) fn borne_out(outcome: Outcome, plan: &Plan, nodes: &[NodeReport]) -> 
     if wrong.is_empty() {
         return outcome;
     }
-    let reason = format!("the steps ended {outcome}, but {} does not have the binary that says so", wrong.join(", "));
+    let reason =
+        format!("the steps ended {outcome}, but {} does not have the binary that says so", wrong.join(", "));
     Outcome::Stuck { reason }
 }

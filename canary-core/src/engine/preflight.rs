@@ -69,7 +69,9 @@ impl Backends {
         if let Some(watch) = &spec.watch {
             match &self.sli {
                 Some(source) => checks.extend(self.slis(source.as_ref(), spec, watch).await),
-                None => checks.push(Check::failed("metrics", "SLIs are watched, but no source is configured")),
+                None => {
+                    checks.push(Check::failed("metrics", "SLIs are watched, but no source is configured"))
+                }
             }
         }
         checks
@@ -99,7 +101,8 @@ impl Backends {
 
     async fn slis(&self, source: &dyn SliSource, spec: &RolloutSpec, watch: &WatchPolicy) -> Vec<Check> {
         if watch.subject == WatchSubject::Canary && !source.by_node() {
-            let detail = "the canary alone is to be judged, but the source has no label that tells nodes apart";
+            let detail =
+                "the canary alone is to be judged, but the source has no label that tells nodes apart";
             return vec![Check::failed("metrics", detail)];
         }
         let mut checks = Vec::new();
@@ -149,7 +152,8 @@ impl Backends {
 fn balancer(name: &str, spec: &RolloutSpec, pool: &PoolState) -> Vec<Check> {
     let serving = pool.servers.iter().filter(|server| server.serving()).count();
     let detail = format!("{name}: {serving} of {} servers ready and up", pool.servers.len());
-    let mut checks = vec![if serving == 0 { Check::failed("balancer", detail) } else { Check::ok("balancer", detail) }];
+    let mut checks =
+        vec![if serving == 0 { Check::failed("balancer", detail) } else { Check::ok("balancer", detail) }];
     for node in spec.nodes() {
         let label = format!("server {node}");
         checks.push(match pool.server(node) {
@@ -181,7 +185,10 @@ fn node(label: &str, seen: &NodeSnapshot) -> Check {
         return Check::warn(label, text);
     }
     if seen.service.running == RunningBinary::Replaced {
-        return Check::warn(label, format!("{text}; the process still runs a binary that was replaced since"));
+        return Check::warn(
+            label,
+            format!("{text}; the process still runs a binary that was replaced since"),
+        );
     }
     Check::ok(label, text)
 }

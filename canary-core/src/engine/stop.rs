@@ -22,7 +22,10 @@ impl Stop {
     /// Asks the rollout to stop.
     pub fn ask(&self, how: StopHow) {
         self.wish.send_if_modified(|wish| {
-            let stronger = !matches!((*wish, how), (Some(StopHow::GoBack), _) | (Some(StopHow::Safely), StopHow::Safely));
+            let stronger = !matches!(
+                (*wish, how),
+                (Some(StopHow::GoBack), _) | (Some(StopHow::Safely), StopHow::Safely)
+            );
             if stronger {
                 *wish = Some(how);
             }

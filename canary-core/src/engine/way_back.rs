@@ -105,7 +105,10 @@ impl Backends {
                     why: e.chain(),
                 };
                 if let Some(facts) = found.map_err(failed)? {
-                    return Ok(WayBack { origin: Origin::Instance { node: node.clone(), path: remote }, facts });
+                    return Ok(WayBack {
+                        origin: Origin::Instance { node: node.clone(), path: remote },
+                        facts,
+                    });
                 }
             }
         }

@@ -66,8 +66,7 @@ impl Chain {
     /// [`JournalError::Form`] when the entry holds a number the journal's form does not allow.
     pub fn record(&self, time: Timestamp, entry: Entry) -> Result<(Record, Vec<u8>), JournalError> {
         let form = |e: &dyn std::fmt::Display| JournalError::Form(e.to_string());
-        let Value::Object(mut body) =
-            entry.serialize(serde_json::value::Serializer).map_err(|e| form(&e))?
+        let Value::Object(mut body) = entry.serialize(serde_json::value::Serializer).map_err(|e| form(&e))?
         else {
             return Err(JournalError::Form("an entry is not an object".to_owned()));
         };
@@ -173,8 +172,7 @@ pub fn parse_line(line: &[u8]) -> Result<Record, String> {
     let split = inner.len().checked_sub(TAIL + MIDDLE.len()).ok_or_else(not_a_line)?;
     let (body, rest) = inner.split_at(split);
     let hash = rest.strip_prefix(MIDDLE).and_then(|r| r.strip_suffix(b"\"}")).ok_or_else(not_a_line)?;
-    let hash: Digest =
-        std::str::from_utf8(hash).ok().and_then(|h| h.parse().ok()).ok_or_else(not_a_line)?;
+    let hash: Digest = std::str::from_utf8(hash).ok().and_then(|h| h.parse().ok()).ok_or_else(not_a_line)?;
     if Digest::of(body) != hash {
         return Err("its hash does not match its body: it was changed".to_owned());
     }

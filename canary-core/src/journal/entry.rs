@@ -22,7 +22,8 @@ impl RolloutId {
     /// A new id for a rollout that begins at `time`; `random` makes it unique.
     #[must_use]
     pub fn new(time: Timestamp, random: u32) -> Self {
-        let compact: String = time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).take(15).collect();
+        let compact: String =
+            time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).take(15).collect();
         Self(format!("{compact}Z-{random:08x}"))
     }
 }

@@ -52,6 +52,9 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> JournalErro
 
 /// Reads from the start, checks the chain, and gives the length of the whole lines.
 fn read_from(path: &Path, mut file: &File) -> Result<(ReadJournal, u64), JournalError> {
+    if !file.metadata().map_err(|e| io_error("read", path, e))?.is_file() {
+        return Err(io_error("read", path, io::Error::other("it is not a regular file")));
+    }
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).map_err(|e| io_error("read", path, e))?;
     file.read_to_end(&mut bytes).map_err(|e| io_error("read", path, e))?;

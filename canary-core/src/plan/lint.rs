@@ -48,13 +48,19 @@ fn unknown_server(node: &NodeId, snapshot: &Snapshot) -> Lint {
 fn server_state(server: &Server, snapshot: &Snapshot) -> Option<Lint> {
     let name = format!("{}/{}", snapshot.pool.pool, server.node);
     if server.admin == AdminState::Maint {
-        return Some(Lint::Refuse(format!("{name} is in maintenance; set it ready, or leave it out of the rollout")));
+        return Some(Lint::Refuse(format!(
+            "{name} is in maintenance; set it ready, or leave it out of the rollout"
+        )));
     }
     if server.backup {
-        return Some(Lint::Refuse(format!("{name} is a backup server: it gets no requests while others are up")));
+        return Some(Lint::Refuse(format!(
+            "{name} is a backup server: it gets no requests while others are up"
+        )));
     }
     if server.weight.value() == 0 {
-        return Some(Lint::Refuse(format!("{name} has weight 0: it can never be sent a request; set its weight")));
+        return Some(Lint::Refuse(format!(
+            "{name} has weight 0: it can never be sent a request; set its weight"
+        )));
     }
     if server.admin == AdminState::Drain {
         return Some(Lint::Warn(format!("{name} is drained already; the rollout will put it back")));
@@ -152,7 +158,10 @@ impl Lint {
             )));
         }
         if facts.series == 0 {
-            found.push(Self::Warn(format!("SLI {:?} has no data now; the watch will hold until it has", sli.name)));
+            found.push(Self::Warn(format!(
+                "SLI {:?} has no data now; the watch will hold until it has",
+                sli.name
+            )));
         }
         if let Some(scrape) = facts.scrape_interval {
             found.extend(Self::window(sli, watch, scrape));
@@ -164,12 +173,8 @@ impl Lint {
     fn window(sli: &Sli, watch: &WatchPolicy, scrape: Duration) -> Option<Self> {
         let window = watch.rate_window.max(watch.interval);
         let show = humantime::format_duration;
-        let text = format!(
-            "SLI {:?} looks back {} over samples {} apart",
-            sli.name,
-            show(window),
-            show(scrape)
-        );
+        let text =
+            format!("SLI {:?} looks back {} over samples {} apart", sli.name, show(window), show(scrape));
         if window < scrape * 2 {
             return Some(Self::Refuse(format!("{text}: no rate can be computed; lengthen rate_window")));
         }

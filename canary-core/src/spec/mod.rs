@@ -67,7 +67,8 @@ impl RolloutSpec {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.min_available == 0 {
-            problems.push("min_available is 0: a drain could leave no server; set it to 1 or more".to_owned());
+            problems
+                .push("min_available is 0: a drain could leave no server; set it to 1 or more".to_owned());
         }
         let mut seen = std::collections::BTreeSet::from([&self.canary]);
         for peer in &self.peers {

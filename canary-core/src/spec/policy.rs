@@ -109,7 +109,8 @@ impl RetryPolicy {
     /// The delay before try number `attempt` (from 1), at least `floor`.
     #[must_use]
     pub fn delay(&self, attempt: u32, floor: Duration) -> Duration {
-        let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+        let doubled =
+            self.first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
         doubled.min(self.cap).max(floor)
     }
 }

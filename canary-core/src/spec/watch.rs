@@ -137,7 +137,10 @@ fn impossible(sli: &Sli) -> Option<String> {
         (SliKind::Expression { .. }, _) => (false, false),
     };
     if never_green {
-        return Some(format!("SLI {:?} can never be {}: every release would be rolled back", sli.name, sli.bound));
+        return Some(format!(
+            "SLI {:?} can never be {}: every release would be rolled back",
+            sli.name, sli.bound
+        ));
     }
     never_red.then(|| format!("SLI {:?} is always {}: the bound can never trip", sli.name, sli.bound))
 }

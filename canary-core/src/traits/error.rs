@@ -79,8 +79,11 @@ pub enum Retry {
 ///
 /// Reads as `backend: operation: kind: message (key=value, …)`, a lower-case fragment without its cause, which is
 /// chained by [`Error::source`]. Defaults are `Permanent` and `Unknown`: the safe pair. Secrets never get in here.
+pub struct BackendError(Box<Parts>);
+
+/// What an error holds; boxed, so that results stay small.
 #[derive(Debug)]
-pub struct BackendError {
+struct Parts {
     kind: ErrorKind,
     outcome: Outcome,
     retry: Retry,
@@ -99,7 +102,7 @@ impl BackendError {
         operation: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Parts {
             kind,
             outcome: Outcome::Unknown,
             retry: Retry::Permanent,
@@ -108,71 +111,71 @@ impl BackendError {
             message: message.into(),
             context: Vec::new(),
             source: None,
-        }
+        }))
     }
 
     /// Says whether the effect took place.
     #[must_use]
-    pub const fn outcome_is(mut self, outcome: Outcome) -> Self {
-        self.outcome = outcome;
+    pub fn outcome_is(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
         self
     }
 
     /// Says that the same call can succeed after a while.
     #[must_use]
-    pub const fn transient(mut self, after: Duration) -> Self {
-        self.retry = Retry::Transient { after };
+    pub fn transient(mut self, after: Duration) -> Self {
+        self.0.retry = Retry::Transient { after };
         self
     }
 
     /// Adds a fact (`node=backend-api-2`).
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.context.push((key, value.to_string()));
+        self.0.context.push((key, value.to_string()));
         self
     }
 
     /// Adds the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// What went wrong.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        self.kind
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// Whether the effect took place.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
-        self.outcome
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
     }
 
     /// Whether trying again can help.
     #[must_use]
-    pub const fn retry(&self) -> Retry {
-        self.retry
+    pub fn retry(&self) -> Retry {
+        self.0.retry
     }
 
     /// The backend's name.
     #[must_use]
-    pub const fn backend(&self) -> &'static str {
-        self.backend
+    pub fn backend(&self) -> &'static str {
+        self.0.backend
     }
 
     /// What was being done.
     #[must_use]
     pub fn operation(&self) -> &str {
-        &self.operation
+        &self.0.operation
     }
 
     /// What came back.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The whole chain on one line, causes after `: `.
@@ -192,22 +195,28 @@ impl BackendError {
     }
 }
 
+impl fmt::Debug for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.backend, self.operation, self.kind.as_str())?;
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+        write!(f, "{}: {}: {}", self.0.backend, self.0.operation, self.0.kind.as_str())?;
+        if !self.0.message.is_empty() {
+            write!(f, ": {}", self.0.message)?;
         }
-        for (i, (key, value)) in self.context.iter().enumerate() {
+        for (i, (key, value)) in self.0.context.iter().enumerate() {
             write!(f, "{}{key}={value}", if i == 0 { " (" } else { ", " })?;
         }
-        if self.context.is_empty() { Ok(()) } else { f.write_str(")") }
+        if self.0.context.is_empty() { Ok(()) } else { f.write_str(")") }
     }
 }
 
 impl Error for BackendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|e| e as &(dyn Error + 'static))
+        self.0.source.as_deref().map(|e| e as &(dyn Error + 'static))
     }
 }
 

@@ -30,8 +30,6 @@ async fn until_healthy(cx: &StepCx<'_>) -> StepOutcome {
             return Err(failure);
         }
         let seen = format!("{} ({}); the service is {}", report.detail, report.via, state.active);
-        wait.pause(seen)
-            .await
-            .map_err(|failure| Failure::new(FailureClass::Unhealthy, failure.message))?;
+        wait.pause(seen).await.map_err(|failure| Failure::new(FailureClass::Unhealthy, failure.message))?;
     }
 }

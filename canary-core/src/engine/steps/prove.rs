@@ -7,7 +7,8 @@ use crate::traits::PoolState;
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let limit = cx.plan.spec.enable.traffic_timeout;
     let through = cx.backends.lb.capabilities().check_through;
-    let waiting_for = if through { "its first request, and 200 through the balancer" } else { "its first request" };
+    let waiting_for =
+        if through { "its first request, and 200 through the balancer" } else { "its first request" };
     let mut wait = cx.waiting(waiting_for, limit);
     let mut requests: u64 = 0;
     loop {
@@ -25,7 +26,8 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             cx.fact("requests_through", requests);
             return Ok(false);
         }
-        let answer = answer.map_or_else(String::new, |report| format!(", through the balancer: {}", report.detail));
+        let answer =
+            answer.map_or_else(String::new, |report| format!(", through the balancer: {}", report.detail));
         wait.pause(format!("{served} requests served, {} and {}{answer}", server.admin, server.operational))
             .await
             .map_err(|failure| hint(failure, served, through))?;
@@ -37,7 +39,8 @@ fn hint(failure: Failure, served: u64, through: bool) -> Failure {
     if served > 0 || through {
         return failure;
     }
-    let message = format!("{} (the pool had no traffic; name the balancer's URL to send it some)", failure.message);
+    let message =
+        format!("{} (the pool had no traffic; name the balancer's URL to send it some)", failure.message);
     Failure::new(failure.class, message)
 }
 

@@ -26,7 +26,10 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     loop {
         if state.active == ActiveState::Active && state.running != RunningBinary::None {
             if state.running == RunningBinary::Replaced {
-                return Err(Failure::new(FailureClass::Unhealthy, "the service still runs a replaced binary"));
+                return Err(Failure::new(
+                    FailureClass::Unhealthy,
+                    "the service still runs a replaced binary",
+                ));
             }
             note(cx, &state);
             return Ok(true);
@@ -52,7 +55,10 @@ pub(super) fn crashing(state: &ServiceState, base: u64) -> Option<Failure> {
     let message = if state.active == ActiveState::Failed {
         format!("the service failed ({})", state.detail)
     } else if state.restarts >= base + CRASH_LOOP {
-        format!("the service crashes: {} automatic restarts, now {} ({})", state.restarts, state.active, state.detail)
+        format!(
+            "the service crashes: {} automatic restarts, now {} ({})",
+            state.restarts, state.active, state.detail
+        )
     } else {
         return None;
     };

@@ -55,7 +55,10 @@ async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, a
             step: cx.step.to_string(),
             node: cx.step.node.clone(),
             waiting_for: format!("the window; next probe in {} s", left.as_secs().max(1)),
-            seen: state.latest.as_ref().map_or_else(|| "no probe yet".to_owned(), |(_, reason)| reason.clone()),
+            seen: state
+                .latest
+                .as_ref()
+                .map_or_else(|| "no probe yet".to_owned(), |(_, reason)| reason.clone()),
             elapsed: state.covered,
             limit: policy.window,
         });
