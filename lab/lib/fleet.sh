@@ -71,7 +71,7 @@ remove_instance() { step "remove $1" 60 incus delete --force "$1"; }
 remove_surplus_nodes() {
   local name
   for name in $(lab_instances); do
-    if [[ $name == backend-api-* ]] && ((${name#backend-api-} > $1)); then remove_instance "$name"; fi
+    if [[ $name =~ ^backend-api-([0-9]+)$ ]] && ((10#${BASH_REMATCH[1]} > $1)); then remove_instance "$name"; fi
   done
 }
 

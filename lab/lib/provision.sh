@@ -115,7 +115,7 @@ reset_node() {
 # for that: after a start it waits 5 s before its first scrape.
 reset_fleet() {
   local name
-  for name in $(lab_instances); do
+  for name in $(instance_names "$1"); do
     if [[ $(instance_state "$name") != RUNNING ]]; then step "start $name" 90 incus start "$name"; fi
     wait_until 60 "systemd in $name is up" systemd_is_up "$name"
     if [[ $name == backend-api-* ]]; then reset_node "$name"; fi

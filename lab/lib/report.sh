@@ -12,7 +12,7 @@ lab_status() {
     return
   fi
   for name in $(lab_instances); do
-    printf '%-16s %-9s %-12s' "$name" "$(instance_state "$name")" "$(address_of "$name")"
+    printf '%-16s %-9s %-12s' "$name" "$(instance_state "$name")" "$(address_of "$name" || true)"
     case $name in
       backend-api-*) printf ' %s' "$(artifact_line "$name" 2>/dev/null || printf 'no artifact')" ;;
     esac

@@ -11,7 +11,7 @@ use clap::Parser;
 /// Sends load to the lab (loopback or its own network only) and says what clients saw; exit code 3 when a request failed.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where to: http://HOST[:PORT].
+    /// Where to: `http://HOST[:PORT]`.
     #[arg(default_value = "http://haproxy.lxd")]
     url: String,
     /// Keep-alive connections.
