@@ -1,2 +1,5 @@
 //! The `canary-cli` binary.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    canary_cli::cli::main()
+}

@@ -1,0 +1,183 @@
+//! From layered values to what the commands work with.
+
+use std::time::Duration;
+
+use canary_core::analysis::{Number, Ratio};
+use canary_core::fleet::{ArtifactError, RemotePath, ServiceName};
+use canary_core::spec::{
+    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, RetryPolicy, RolloutSpec,
+    Sli, WatchPolicy, WatchSubject,
+};
+use canary_core::traits::{HealthCheck, SliKind};
+
+use super::address::HaproxyAddress;
+use super::layers::Layers;
+use super::table::Key;
+use super::values::Given as _;
+use super::{IncusEndpoint, IncusSettings, MigrationSettings, Settings, SourceSettings};
+use crate::environment::Environment;
+
+/// Builds the settings from layers that have no problems.
+pub(super) fn build(layers: Layers, environment: &Environment) -> Settings {
+    let path = |key| layers.path(key).map(|path| environment.directory.join(path));
+    Settings {
+        spec: spec(&layers),
+        artifact: path(Key::Artifact),
+        rollback_binary: path(Key::RollbackBinary),
+        // proof: a contradiction's rule has refused the path if it cannot be used.
+        target: target(&layers).ok().given(),
+        unit: layers.unit(Key::Unit).given(),
+        haproxy: haproxy(&layers),
+        lb_url: layers.text(Key::HaproxyUrl).given(),
+        incus: incus(&layers, environment),
+        source: source(&layers, environment),
+        migrations: MigrationSettings {
+            dir: path(Key::MigrationsDir).given(),
+            dir_named: layers.is_written(Key::MigrationsDir),
+            base: layers.text(Key::MigrationsBase).given(),
+            convention: layers.text(Key::MigrationsConvention).given(),
+            force: layers.flag(Key::ForceMigrate).given(),
+        },
+        state_dir: path(Key::StateDir).given(),
+        actor: layers.text(Key::Actor).given(),
+        reason: layers.text(Key::Reason),
+        layers,
+    }
+}
+
+/// The binary's path, if it is not too long.
+pub(super) fn target(layers: &Layers) -> Result<RemotePath, ArtifactError> {
+    RemotePath::new(format!(
+        "{}/{}",
+        layers.remote_path(Key::InstallDir).given(),
+        layers.text(Key::BinaryName).given()
+    ))
+}
+
+fn haproxy(layers: &Layers) -> HaproxyAddress {
+    layers.address(Key::HaproxyAddress).unwrap_or_else(|| HaproxyAddress::Instance {
+        name: layers.node(Key::HaproxyInstance).given(),
+        socket: layers.remote_path(Key::HaproxySocket).given(),
+    })
+}
+
+fn incus(layers: &Layers, environment: &Environment) -> IncusSettings {
+    let path = |key| environment.directory.join(layers.path(key).given());
+    let endpoint = match layers.text(Key::IncusUrl) {
+        Some(url) => IncusEndpoint::Https {
+            url,
+            client_cert: path(Key::IncusClientCert),
+            client_key: path(Key::IncusClientKey),
+            server_cert: path(Key::IncusServerCert),
+        },
+        None => IncusEndpoint::Socket(path(Key::IncusSocket)),
+    };
+    IncusSettings { endpoint, project: layers.text(Key::IncusProject).given() }
+}
+
+fn source(layers: &Layers, environment: &Environment) -> SourceSettings {
+    if layers.text(Key::WatchSource).given() == "prometheus" {
+        return SourceSettings::Prometheus {
+            url: layers.text(Key::PrometheusUrl).given(),
+            node_label: layers.metric(Key::NodeLabel),
+            bearer_token_file: layers.path(Key::BearerTokenFile).map(|path| environment.directory.join(path)),
+        };
+    }
+    let port = layers.count(Key::MetricsPort).and_then(|port| u16::try_from(port).ok());
+    SourceSettings::Metrics {
+        port: port.unwrap_or_else(|| health_port(layers)),
+        path: layers.http_path(Key::MetricsPath).given(),
+    }
+}
+
+fn health_port(layers: &Layers) -> u16 {
+    u16::try_from(layers.count(Key::HealthPort).given()).unwrap_or(u16::MAX)
+}
+
+fn spec(layers: &Layers) -> RolloutSpec {
+    let pool = layers.pool(Key::Pool).given();
+    let time = |key| layers.time(key).given();
+    RolloutSpec {
+        // proof: both kinds of names have the same rule.
+        service: layers.service(Key::Service).or_else(|| ServiceName::new(pool.as_str()).ok()).given(),
+        canary: layers.node(Key::Canary).given(),
+        peers: layers.nodes(Key::Peers).given(),
+        min_available: u32::try_from(layers.count(Key::MinAvailable).given()).unwrap_or(u32::MAX),
+        drain: DrainPolicy {
+            timeout: time(Key::DrainTimeout),
+            on_timeout: match layers.text(Key::DrainOnTimeout).given().as_str() {
+                "close_sessions" => OnDrainTimeout::CloseSessions,
+                _ => OnDrainTimeout::GiveUp,
+            },
+            capacity_timeout: time(Key::CapacityTimeout),
+        },
+        health: HealthPolicy {
+            check: HealthCheck {
+                port: health_port(layers),
+                path: layers.http_path(Key::HealthPath).given(),
+                attempt_timeout: time(Key::HealthAttempt),
+            },
+            timeout: time(Key::HealthTimeout),
+        },
+        enable: EnablePolicy { up_timeout: time(Key::UpTimeout), traffic_timeout: time(Key::TrafficTimeout) },
+        watch: watch(layers, time(Key::Window)),
+        roll_back_peers: layers.flag(Key::RollBackPeers).given(),
+        retry: RetryPolicy {
+            budget: time(Key::RetryBudget),
+            first: time(Key::RetryFirst),
+            cap: time(Key::RetryCap),
+        },
+        pool,
+    }
+}
+
+fn watch(layers: &Layers, window: Duration) -> Option<WatchPolicy> {
+    if window.is_zero() {
+        return None;
+    }
+    Some(WatchPolicy {
+        window,
+        interval: layers.time(Key::Interval).given(),
+        rate_window: layers.time(Key::RateWindow).given(),
+        subject: match layers.text(Key::WatchSubject).given().as_str() {
+            "canary" => WatchSubject::Canary,
+            _ => WatchSubject::Pool,
+        },
+        slis: slis(layers),
+        hold_budget: layers.time(Key::HoldBudget).given(),
+        on_inconclusive: match layers.text(Key::OnInconclusive).given().as_str() {
+            "roll_back" => OnInconclusive::RollBack,
+            _ => OnInconclusive::Keep,
+        },
+    })
+}
+
+fn slis(layers: &Layers) -> Vec<Sli> {
+    let min_requests = layers.count(Key::MinRequests).given();
+    let mut slis = Vec::new();
+    if layers.flag(Key::BuiltinSlis).given() {
+        let quantile = Ratio::new(0.95).given();
+        slis.push(Sli {
+            name: "p95".to_owned(),
+            kind: SliKind::Quantile { metric: layers.metric(Key::LatencyMetric).given(), quantile },
+            bound: Bound::Below(layers.number(Key::P95Threshold).given()),
+            min_requests,
+        });
+        slis.push(Sli {
+            name: "error_ratio".to_owned(),
+            kind: SliKind::ErrorRatio {
+                metric: layers.metric(Key::RequestsMetric).given(),
+                status_label: layers.metric(Key::StatusLabel).given(),
+            },
+            bound: Bound::Below(Number::new(layers.ratio(Key::ErrorThreshold).given().value()).given()),
+            min_requests,
+        });
+    }
+    slis.extend(layers.slis.iter().map(|sli| Sli {
+        name: sli.name.clone(),
+        kind: SliKind::Expression { promql: sli.promql.clone() },
+        bound: sli.bound,
+        min_requests,
+    }));
+    slis
+}

@@ -1,0 +1,167 @@
+//! Settings that are fine alone and contradict each other; each named with the places it was written at.
+
+use super::kind::Value;
+use super::layers::Layers;
+use super::table::Key;
+use super::values::Given as _;
+use crate::error::Problem;
+
+/// All contradictions. Settings that could not be read are left out of it.
+pub(super) fn contradictions(layers: &Layers) -> Vec<Problem> {
+    let rules: [fn(&Layers) -> Option<Problem>; 9] = [
+        target_fits,
+        canary_is_no_peer,
+        window_holds_two_probes,
+        health_holds_an_attempt,
+        retries_fit,
+        something_is_watched,
+        subject_needs_a_label,
+        expressions_need_prometheus,
+        certificates_come_together,
+    ];
+    rules.iter().filter_map(|rule| rule(layers)).collect()
+}
+
+/// Whether all these could be read.
+fn sound(layers: &Layers, keys: &[Key]) -> bool {
+    keys.iter().all(|key| !layers.broken.contains(key))
+}
+
+/// `drain.timeout = 30s (canary.toml:3:1)`.
+fn said(layers: &Layers, key: Key) -> String {
+    let resolved = layers.resolved(key);
+    let value = resolved.value.as_ref().map_or_else(|| "unset".to_owned(), Value::to_string);
+    format!("{} = {value} ({})", key.setting().key, resolved.origin)
+}
+
+fn pair(layers: &Layers, a: Key, b: Key) -> String {
+    format!("{} and {}", said(layers, a), said(layers, b))
+}
+
+fn target_fits(layers: &Layers) -> Option<Problem> {
+    if !sound(layers, &[Key::InstallDir, Key::BinaryName]) {
+        return None;
+    }
+    let error = super::build::target(layers).err()?;
+    Some(Problem::new(error.to_string(), "shorten service.install_dir or service.binary_name"))
+}
+
+fn canary_is_no_peer(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::Canary, Key::Peers];
+    if !sound(layers, &keys) || !layers.nodes(Key::Peers).given().contains(&layers.node(Key::Canary).given())
+    {
+        return None;
+    }
+    let hint = if layers.is_written(Key::Peers) {
+        "name every node once: the canary alone in CANARY_NODE, the others in PEER_NODES"
+    } else {
+        "PEER_NODES was left at its default; name the other nodes there, or set it to nothing if there are none"
+    };
+    let message = format!("{}: the canary is a peer, too", pair(layers, Key::Canary, Key::Peers));
+    Some(Problem::new(message, hint))
+}
+
+fn window_holds_two_probes(layers: &Layers) -> Option<Problem> {
+    if !sound(layers, &[Key::Window, Key::Interval]) {
+        return None;
+    }
+    let (window, interval) = (layers.time(Key::Window).given(), layers.time(Key::Interval).given());
+    if window.is_zero() || window >= interval * 2 {
+        return None;
+    }
+    Some(Problem::new(
+        format!("{}: the window is shorter than two probes", pair(layers, Key::Window, Key::Interval)),
+        "lengthen the window, probe more often, or set the window to 0 for no watch",
+    ))
+}
+
+fn health_holds_an_attempt(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::HealthTimeout, Key::HealthAttempt];
+    if !sound(layers, &keys) || layers.time(keys[0]).given() >= layers.time(keys[1]).given() {
+        return None;
+    }
+    let message = format!("{}: one attempt may take longer than all of them", pair(layers, keys[0], keys[1]));
+    Some(Problem::new(message, "lengthen health.timeout or shorten health.attempt_timeout"))
+}
+
+fn retries_fit(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::RetryFirst, Key::RetryCap];
+    if !sound(layers, &keys) || layers.time(keys[0]).given() <= layers.time(keys[1]).given() {
+        return None;
+    }
+    let message = format!("{}: the first delay is longer than the longest", pair(layers, keys[0], keys[1]));
+    Some(Problem::new(message, "shorten retry.first or lengthen retry.cap"))
+}
+
+/// Whether there is a watch at all, as far as can be told.
+fn watched(layers: &Layers) -> bool {
+    sound(layers, &[Key::Window]) && !layers.time(Key::Window).given().is_zero()
+}
+
+fn something_is_watched(layers: &Layers) -> Option<Problem> {
+    if !watched(layers) || !sound(layers, &[Key::BuiltinSlis]) {
+        return None;
+    }
+    if layers.flag(Key::BuiltinSlis).given() || !layers.slis.is_empty() {
+        return None;
+    }
+    Some(Problem::new(
+        format!("{}: nothing is watched, since there is no [[sli]] either", said(layers, Key::BuiltinSlis)),
+        "write an [[sli]], leave watch.builtin_slis at true, or set the window to 0 for no watch",
+    ))
+}
+
+fn subject_needs_a_label(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::WatchSubject, Key::WatchSource, Key::NodeLabel];
+    let asks = || layers.text(keys[0]).given() == "canary" && layers.text(keys[1]).given() == "prometheus";
+    if !watched(layers) || !sound(layers, &keys) || !asks() || layers.metric(Key::NodeLabel).is_some() {
+        return None;
+    }
+    Some(Problem::new(
+        format!(
+            "{}: Prometheus cannot tell the canary's series from the others",
+            said(layers, Key::WatchSubject)
+        ),
+        "name the label that holds the node's name in prometheus.node_label (PROM_NODE_LABEL), or watch the pool",
+    ))
+}
+
+fn expressions_need_prometheus(layers: &Layers) -> Option<Problem> {
+    if !watched(layers) || !sound(layers, &[Key::WatchSource]) || layers.slis.is_empty() {
+        return None;
+    }
+    if layers.text(Key::WatchSource).given() != "metrics" {
+        return None;
+    }
+    Some(Problem::new(
+        format!(
+            "{}: the [[sli]] entries are PromQL, which only a Prometheus server can answer",
+            said(layers, Key::WatchSource)
+        ),
+        "remove the [[sli]] entries, or set watch.source to \"prometheus\"",
+    ))
+}
+
+fn certificates_come_together(layers: &Layers) -> Option<Problem> {
+    let files = [Key::IncusClientCert, Key::IncusClientKey, Key::IncusServerCert];
+    if !sound(layers, &files) || !sound(layers, &[Key::IncusUrl]) {
+        return None;
+    }
+    let names = |keys: Vec<Key>| keys.iter().map(|key| key.setting().key).collect::<Vec<_>>().join(", ");
+    let (there, missing): (Vec<_>, Vec<_>) = files.into_iter().partition(|key| layers.path(*key).is_some());
+    match (layers.text(Key::IncusUrl).is_some(), there.is_empty(), missing.is_empty()) {
+        (true, _, false) => Some(Problem::new(
+            format!(
+                "{}: without {} nobody can tell who is talking to whom",
+                said(layers, Key::IncusUrl),
+                names(missing)
+            ),
+            "name the files of the client's certificate and key and of the daemon's certificate",
+        )),
+        (false, false, _) => Some(Problem::new(
+            format!("{}: certificates are of no use without incus.url", said(layers, there[0])),
+            "set incus.url, or remove the certificates to use the daemon's socket",
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,126 @@
+//! Flag beats variable beats file beats default; every value keeps where it came from.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+
+use super::file::{self, WrittenSli};
+use super::kind::Value;
+use super::origin::Origin;
+use super::raw::{Gathered, Written};
+use super::table::{Key, SETTINGS};
+use super::{flags, variables};
+use crate::environment::Environment;
+use crate::error::Problem;
+
+/// The name of the file that is read when none is named.
+const DEFAULT_FILE: &str = "canary.toml";
+
+/// A value and where it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The value; `None` when the setting is unset.
+    pub value: Option<Value>,
+    /// Its origin.
+    pub origin: Origin,
+}
+
+/// All settings after layering, in the table's order.
+#[derive(Debug, Clone)]
+pub struct Layers {
+    values: Vec<Resolved>,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// What looks wrong but stops nothing.
+    pub warnings: Vec<String>,
+    pub(super) slis: Vec<WrittenSli>,
+    /// Settings whose value could not be read and stands at its default for the time being.
+    pub(super) broken: BTreeSet<Key>,
+}
+
+impl Layers {
+    /// The value of a setting and where it came from.
+    #[must_use]
+    pub fn resolved(&self, key: Key) -> &Resolved {
+        &self.values[key as usize]
+    }
+
+    /// Where a setting's value came from.
+    #[must_use]
+    pub fn origin(&self, key: Key) -> &Origin {
+        &self.resolved(key).origin
+    }
+
+    pub(super) fn is_written(&self, key: Key) -> bool {
+        *self.origin(key) != Origin::Default
+    }
+}
+
+/// Layers defaults, file, variables and flags. The problems of all layers come back together.
+pub(super) fn layer(
+    named: Option<&Path>,
+    matches: Option<&ArgMatches>,
+    environment: &Environment,
+) -> (Layers, Vec<Problem>) {
+    let mut layers = Layers {
+        values: defaults(environment),
+        file: None,
+        warnings: variables::unknown(&environment.variables),
+        slis: Vec::new(),
+        broken: BTreeSet::new(),
+    };
+    let mut gathered = Gathered::default();
+    layers.file = config_file(named, environment, &mut gathered.problems);
+    if let Some(name) = &layers.file {
+        file::read(name, &environment.directory, &mut gathered);
+    }
+    variables::read(&environment.variables, &mut gathered);
+    if let Some(matches) = matches {
+        flags::read(matches, &mut gathered);
+    }
+    for Written { key, value, origin } in gathered.written {
+        layers.values[key as usize] = Resolved { value: Some(value), origin };
+    }
+    layers.slis = gathered.slis;
+    layers.broken = gathered.broken;
+    (layers, gathered.problems)
+}
+
+fn config_file(
+    named: Option<&Path>,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<PathBuf> {
+    if let Some(path) = named {
+        if path.as_os_str().is_empty() {
+            problems.push(Problem::new("flag --file: it is empty", "name the configuration file"));
+            return None;
+        }
+        return Some(path.to_owned());
+    }
+    if let Some(path) = environment.text(variables::CONFIG_FILE) {
+        return Some(PathBuf::from(path));
+    }
+    let default = PathBuf::from(DEFAULT_FILE);
+    environment.directory.join(&default).exists().then_some(default)
+}
+
+/// The defaults, those from the surroundings included.
+fn defaults(environment: &Environment) -> Vec<Resolved> {
+    SETTINGS
+        .iter()
+        .map(|setting| {
+            let value = match setting.id {
+                Key::StateDir => Some(Value::File(environment.state_directory())),
+                Key::Actor => Some(Value::Text(environment.actor())),
+                _ => setting.fallback.text().map(|text| {
+                    // proof: the test `every_default_can_be_read` reads all of them.
+                    #[expect(clippy::expect_used, reason = "defaults are constants that a test reads")]
+                    setting.kind.read(&text, true).expect("the default can be read")
+                }),
+            };
+            Resolved { value, origin: Origin::Default }
+        })
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! The reference of all settings, written from the table.
+
+use std::fmt::Write as _;
+
+use super::table::{Fallback, SETTINGS, Setting};
+
+const HEAD: &str = "\
+# Settings
+
+<!-- Written by `canary-cli configuration`; a test compares. -->
+
+Every setting can be written in the file, as an environment variable and as a flag. A flag beats a variable, a variable
+beats the file, the file beats the default. `canary-cli doctor --settings` shows each value and where it came from.
+
+- **File**: `-f PATH` or `CANARY_CONFIG`, else `canary.toml` in the current directory if there is one. Without a file the
+  variables and defaults do. Relative paths in the file start at the file's directory, all others at the current one.
+- **Variables**: an empty variable counts as unset, except `PEER_NODES`: set to nothing it means that there are no peers.
+- **Times** carry a unit: `500ms`, `30s`, `5m`, `1h`, `1h 30m`. Variables marked *seconds* also take whole seconds.
+- **Ratios** are numbers up to 1 (`0.005`) or percentages (`\"0.5%\"`).
+- **Flags of yes and no** can be given alone (`--force-migrate`) or with a value (`--force-migrate=false`).
+- Nothing in a value is expanded: no `${VAR}`, no `~`.
+- Passwords are no settings: where one is needed, a file is named that holds it.
+";
+
+const TAIL: &str = "
+## Own indicators: `[[sli]]`
+
+Only in the file, as many as needed. Each is one PromQL expression that gives one number, with one bound. `$window` in it
+stands for the time to look back over, `$nodes` for a regular expression of the nodes that are judged.
+
+```toml
+[[sli]]
+name = \"queue_depth\"
+promql = 'max(worker_queue_depth{instance=~\"$nodes\"})'
+below = 1000
+```
+
+| key | meaning |
+| --- | --- |
+| `name` | its name in reports; `p95` and `error_ratio` are taken |
+| `promql` | the expression |
+| `below` or `above` | the bound; a value on the bound is red |
+
+A value is judged without a minimum of requests, unless the source tells how many there were.
+
+## Other variables
+
+| variable | meaning |
+| --- | --- |
+| `CANARY_CONFIG` | the file to read, as `-f` |
+| `NO_COLOR` | set to anything: no colours |
+";
+
+/// The reference as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = HEAD.to_owned();
+    let mut section = None;
+    for setting in SETTINGS {
+        if section != Some(setting.section()) {
+            section = Some(setting.section());
+            heading(&mut text, setting.section());
+        }
+        row(&mut text, setting);
+    }
+    text.push_str(TAIL);
+    text
+}
+
+fn heading(text: &mut String, section: &str) {
+    let title = if section.is_empty() { "For the record".to_owned() } else { format!("`[{section}]`") };
+    let note = if section.is_empty() { "At the top of the file, before the first section.\n\n" } else { "" };
+    // proof: writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "\n## {title}\n\n{note}| key | variable | flag | value | default | meaning |\n| --- | --- | --- | --- | --- | --- |\n"
+    );
+}
+
+fn row(text: &mut String, setting: &Setting) {
+    let default = match setting.fallback {
+        Fallback::Unset => String::new(),
+        Fallback::Computed(how) => how.to_owned(),
+        other => format!("`{}`", other.text().unwrap_or_default()),
+    };
+    let mut value = setting.kind.shape().to_lowercase().replace('|', ", ");
+    if matches!(setting.kind, super::Kind::Time { plain_seconds: true, .. }) {
+        value.push_str(", *seconds*");
+    }
+    let _ = writeln!(
+        text,
+        "| `{}` | `{}` | `--{}` | {value} | {default} | {} |",
+        setting.name(),
+        setting.variable,
+        setting.flag,
+        setting.about(),
+    );
+}

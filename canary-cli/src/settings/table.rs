@@ -1,0 +1,299 @@
+//! Every setting, once: its key in the file, its variable, its flag, its kind, its default, its help.
+
+use std::time::Duration;
+
+use canary_core::spec::defaults;
+
+use super::kind::Kind;
+
+/// What holds when nobody says anything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fallback {
+    /// Nothing: the setting stays unset.
+    Unset,
+    /// A text, written as in a variable.
+    Text(&'static str),
+    /// A time.
+    Time(Duration),
+    /// A number.
+    Number(f64),
+    /// A count.
+    Count(u64),
+    /// Worked out from the surroundings or from other settings, as the text says.
+    Computed(&'static str),
+}
+
+impl Fallback {
+    /// The default as it would be written, where there is one to write.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        match self {
+            Self::Unset | Self::Computed(_) => None,
+            Self::Text(text) => Some(text.to_owned()),
+            Self::Time(time) => Some(humantime::format_duration(time).to_string()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Count(count) => Some(count.to_string()),
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setting {
+    /// Which one.
+    pub id: Key,
+    /// Its key in the file (`drain.timeout`).
+    pub key: &'static str,
+    /// Its environment variable: the runbook's where that has one.
+    pub variable: &'static str,
+    /// Its flag without the dashes.
+    pub flag: &'static str,
+    /// What may be written there.
+    pub kind: Kind,
+    /// What holds otherwise.
+    pub fallback: Fallback,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The part of the key before the dot; empty for settings outside all sections.
+    #[must_use]
+    pub fn section(&self) -> &'static str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The part of the key after the dot.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(_, name)| name)
+    }
+
+    /// The help without its closing full stop.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.help.trim().trim_end_matches('.')
+    }
+
+    /// Whether the runbook's script has this variable or holds its value as a constant.
+    #[must_use]
+    pub fn of_the_runbook(&self) -> bool {
+        !self.variable.starts_with("CANARY_") || matches!(self.id, Key::Canary | Key::StateDir)
+    }
+}
+
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $id:ident = $key:literal, $variable:literal, $flag:literal, $kind:expr, $fallback:expr;)+) => {
+        /// Names a setting in code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Key {
+            $($(#[doc = $help])+ $id,)+
+        }
+
+        /// The table, in the order of the documentation.
+        pub static SETTINGS: &[Setting] = &[
+            $(Setting {
+                id: Key::$id,
+                key: $key,
+                variable: $variable,
+                flag: $flag,
+                kind: $kind,
+                fallback: $fallback,
+                help: concat!($($help),+),
+            },)+
+        ];
+    };
+}
+
+impl Key {
+    /// The setting's row.
+    #[must_use]
+    pub fn setting(self) -> &'static Setting {
+        &SETTINGS[self as usize]
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+const fn time(min: Duration, max: Duration) -> Kind {
+    Kind::Time { min, max, plain_seconds: false }
+}
+
+/// A time whose variable the runbook gives in seconds.
+const fn seconds(min: Duration, max: Duration) -> Kind {
+    Kind::Time { min, max, plain_seconds: true }
+}
+
+use Fallback::{Computed, Count, Number, Text, Time, Unset};
+
+settings! {
+    /// The binary to ship.
+    Artifact = "release.artifact", "ARTIFACT", "artifact", Kind::File, Unset;
+    /// The last known good binary: a file of this host, or a path inside the instances.
+    RollbackBinary = "release.rollback_binary", "ROLLBACK_BINARY", "rollback-binary", Kind::File, Unset;
+
+    /// The service's name; its rollouts share one journal.
+    Service = "service.name", "CANARY_SERVICE", "service", Kind::Service, Computed("the pool's name");
+    /// The directory of the binary inside the instances.
+    InstallDir = "service.install_dir", "INSTALL_DIR", "install-dir", Kind::RemotePath, Text("/opt/veza/backend-api");
+    /// The binary's file name in that directory.
+    BinaryName = "service.binary_name", "BINARY_NAME", "binary-name", Kind::FileName, Text("veza-api");
+    /// The systemd unit that runs the binary.
+    Unit = "service.unit", "SERVICE_UNIT", "unit", Kind::Unit, Text("veza-backend-api");
+
+    /// The balancer's pool (HAProxy: backend).
+    Pool = "fleet.pool", "POOL_BACKEND", "pool", Kind::Pool, Text("api_pool");
+    /// The node that gets the release first.
+    Canary = "fleet.canary", "CANARY_NODE", "canary", Kind::Node, Text("backend-api-2");
+    /// The other nodes, in the order they are rolled.
+    Peers = "fleet.peers", "PEER_NODES", "peers", Kind::Nodes, Text("backend-api-1");
+    /// How many other servers must be serving before a node is drained.
+    MinAvailable = "fleet.min_available", "CANARY_MIN_AVAILABLE", "min-available",
+        Kind::Count { min: 1, max: 1000 }, Count(defaults::MIN_AVAILABLE as u64);
+    /// Whether a failing peer takes everything back; otherwise the rollout halts there.
+    RollBackPeers = "fleet.roll_back_peers", "CANARY_ROLL_BACK_PEERS", "roll-back-peers", Kind::Flag, Text("false");
+
+    /// The instance that runs HAProxy; its admin socket is reached by a command inside it.
+    HaproxyInstance = "haproxy.instance", "HAPROXY_INSTANCE", "haproxy-instance", Kind::Node, Text("haproxy");
+    /// HAProxy's admin socket inside that instance.
+    HaproxySocket = "haproxy.socket", "HAPROXY_SOCKET", "haproxy-socket", Kind::RemotePath, Text("/run/haproxy/admin.sock");
+    /// Another way to the admin socket: unix:/path on this host, tcp:host:port, or instance:name:/path.
+    HaproxyAddress = "haproxy.address", "CANARY_HAPROXY_ADDRESS", "haproxy-address", Kind::Address, Unset;
+    /// Where clients reach the pool; health is checked through it.
+    HaproxyUrl = "haproxy.url", "LB_URL", "lb-url", Kind::Url, Text("http://haproxy.lxd");
+
+    /// The Incus daemon's socket on this host.
+    IncusSocket = "incus.socket", "INCUS_SOCKET", "incus-socket", Kind::File, Text("/var/lib/incus/unix.socket");
+    /// The Incus daemon's HTTPS address; with it the socket is not used.
+    IncusUrl = "incus.url", "CANARY_INCUS_URL", "incus-url", Kind::SecureUrl, Unset;
+    /// The client certificate (PEM) for the HTTPS address.
+    IncusClientCert = "incus.client_cert", "CANARY_INCUS_CLIENT_CERT", "incus-client-cert", Kind::File, Unset;
+    /// The client certificate's key (PEM).
+    IncusClientKey = "incus.client_key", "CANARY_INCUS_CLIENT_KEY", "incus-client-key", Kind::File, Unset;
+    /// The daemon's own certificate (PEM); no other is accepted.
+    IncusServerCert = "incus.server_cert", "CANARY_INCUS_SERVER_CERT", "incus-server-cert", Kind::File, Unset;
+    /// The Incus project of the instances.
+    IncusProject = "incus.project", "CANARY_INCUS_PROJECT", "incus-project", Kind::Project, Text("default");
+
+    /// How long requests in progress may take when a node is drained.
+    DrainTimeout = "drain.timeout", "DRAIN_TIMEOUT", "drain-timeout", seconds(SECOND, DAY), Time(defaults::DRAIN_TIMEOUT);
+    /// What then: put the node back and stop, or close what is left (its requests are lost).
+    DrainOnTimeout = "drain.on_timeout", "CANARY_DRAIN_ON_TIMEOUT", "drain-on-timeout",
+        Kind::Choice(&["give_up", "close_sessions"]), Text("give_up");
+    /// How long to wait for enough other servers before draining at all.
+    CapacityTimeout = "drain.capacity_timeout", "CANARY_CAPACITY_TIMEOUT", "capacity-timeout",
+        time(SECOND, DAY), Time(defaults::CAPACITY_TIMEOUT);
+
+    /// The path that tells the service's health.
+    HealthPath = "health.path", "HEALTH_PATH", "health-path", Kind::HttpPath, Text(defaults::HEALTH_PATH);
+    /// The service's port inside the instances.
+    HealthPort = "health.port", "HEALTH_PORT", "health-port", Kind::Count { min: 1, max: 65_535 },
+        Count(defaults::HEALTH_PORT as u64);
+    /// By when a restarted node must be healthy.
+    HealthTimeout = "health.timeout", "HEALTH_TIMEOUT", "health-timeout", seconds(SECOND, DAY), Time(defaults::HEALTH_TIMEOUT);
+    /// How long one health request may take.
+    HealthAttempt = "health.attempt_timeout", "CANARY_HEALTH_ATTEMPT_TIMEOUT", "health-attempt-timeout",
+        time(Duration::from_millis(100), Duration::from_secs(300)), Time(defaults::HEALTH_ATTEMPT_TIMEOUT);
+
+    /// How long the balancer may take to find a node up again.
+    UpTimeout = "enable.up_timeout", "CANARY_UP_TIMEOUT", "up-timeout", time(SECOND, DAY), Time(defaults::UP_TIMEOUT);
+    /// How long it may take until it has sent the node a request.
+    TrafficTimeout = "enable.traffic_timeout", "CANARY_TRAFFIC_TIMEOUT", "traffic-timeout",
+        time(SECOND, DAY), Time(defaults::TRAFFIC_TIMEOUT);
+
+    /// How long the canary is watched; 0 for no watch.
+    Window = "watch.window", "SLI_WINDOW", "window", seconds(Duration::ZERO, Duration::from_secs(7 * 86_400)),
+        Time(defaults::WATCH_WINDOW);
+    /// The time between probes.
+    Interval = "watch.interval", "SLI_PROBE_INTERVAL", "interval", seconds(SECOND, DAY), Time(defaults::PROBE_INTERVAL);
+    /// The time each probe looks back over, at most; at least four scrape intervals.
+    RateWindow = "watch.rate_window", "CANARY_RATE_WINDOW", "rate-window", time(SECOND, DAY), Time(defaults::RATE_WINDOW);
+    /// The 95th percentile of the response time must stay below this many seconds.
+    P95Threshold = "watch.p95_threshold", "PROM_P95_THRESHOLD_S", "p95-threshold", Kind::Seconds,
+        Number(defaults::P95_THRESHOLD_S);
+    /// The share of requests answered 5xx must stay below this.
+    ErrorThreshold = "watch.error_ratio_threshold", "PROM_ERR_RATE_THRESHOLD", "error-ratio-threshold", Kind::Ratio,
+        Number(defaults::ERROR_RATIO_THRESHOLD);
+    /// The requests a probe must rest on to be judged.
+    MinRequests = "watch.min_requests", "CANARY_MIN_REQUESTS", "min-requests",
+        Kind::Count { min: 0, max: 1_000_000_000 }, Count(defaults::MIN_REQUESTS);
+    /// Whose indicators decide: the whole pool's, or the canary's alone.
+    WatchSubject = "watch.subject", "CANARY_WATCH_SUBJECT", "watch-subject", Kind::Choice(&["pool", "canary"]), Text("pool");
+    /// How long the watch may go without data, in all.
+    HoldBudget = "watch.hold_budget", "CANARY_HOLD_BUDGET", "hold-budget", time(Duration::ZERO, DAY), Time(defaults::HOLD_BUDGET);
+    /// What then: leave the canary as it is, or bring the previous binary back.
+    OnInconclusive = "watch.on_inconclusive", "CANARY_ON_INCONCLUSIVE", "on-inconclusive",
+        Kind::Choice(&["keep", "roll_back"]), Text("keep");
+    /// Where the numbers come from: a Prometheus server, or the nodes' own metrics pages.
+    WatchSource = "watch.source", "CANARY_WATCH_SOURCE", "watch-source", Kind::Choice(&["prometheus", "metrics"]),
+        Text("prometheus");
+    /// Whether the response time and the error ratio are watched; without them, only the [[sli]] entries.
+    BuiltinSlis = "watch.builtin_slis", "CANARY_BUILTIN_SLIS", "builtin-slis", Kind::Flag, Text("true");
+
+    /// The Prometheus server.
+    PrometheusUrl = "prometheus.url", "PROM_URL", "prom-url", Kind::Url, Text("http://prom.lxd:9090");
+    /// The response time's histogram, without _bucket.
+    LatencyMetric = "prometheus.latency_metric", "PROM_LATENCY_METRIC", "latency-metric", Kind::Metric,
+        Text("veza_gin_http_request_duration_seconds");
+    /// The counter of requests.
+    RequestsMetric = "prometheus.requests_metric", "PROM_REQUESTS_METRIC", "requests-metric", Kind::Metric,
+        Text("veza_gin_http_requests_total");
+    /// The counter's label that holds the HTTP status.
+    StatusLabel = "prometheus.status_label", "CANARY_PROM_STATUS_LABEL", "status-label", Kind::Metric, Text("status");
+    /// The label that names the node; needed to judge the canary alone.
+    NodeLabel = "prometheus.node_label", "PROM_NODE_LABEL", "node-label", Kind::Metric, Unset;
+    /// A file with the bearer token for the Prometheus server.
+    BearerTokenFile = "prometheus.bearer_token_file", "CANARY_PROM_BEARER_TOKEN_FILE", "prom-bearer-token-file",
+        Kind::File, Unset;
+
+    /// The port of the nodes' own metrics page.
+    MetricsPort = "metrics.port", "CANARY_METRICS_PORT", "metrics-port", Kind::Count { min: 1, max: 65_535 },
+        Computed("health.port");
+    /// The path of the nodes' own metrics page.
+    MetricsPath = "metrics.path", "CANARY_METRICS_PATH", "metrics-path", Kind::HttpPath, Text("/metrics");
+
+    /// The directory of the migrations.
+    MigrationsDir = "migrations.dir", "MIGRATIONS_DIR", "migrations-dir", Kind::File, Text("migrations");
+    /// Files that are new since this git reference are judged.
+    MigrationsBase = "migrations.base", "MIGRATIONS_BASE", "migrations-base", Kind::GitRef, Text("origin/main");
+    /// The convention the migration files follow.
+    MigrationsConvention = "migrations.convention", "CANARY_MIGRATIONS_CONVENTION", "migrations-convention",
+        Kind::Choice(CONVENTIONS), Text("auto");
+    /// Lets refused migrations pass, by name and with the reason on record.
+    ForceMigrate = "migrations.force", "FORCE_MIGRATE", "force-migrate", Kind::Flag, Text("false");
+
+    /// The directory of the journals.
+    StateDir = "state.dir", "CANARY_STATE_DIR", "state-dir", Kind::File,
+        Computed("/var/lib/canary for root, else $XDG_STATE_HOME/canary or ~/.local/state/canary");
+
+    /// For how long a call that can succeed later is tried again.
+    RetryBudget = "retry.budget", "CANARY_RETRY_BUDGET", "retry-budget", time(Duration::ZERO, HOUR), Time(defaults::RETRY_BUDGET);
+    /// The first delay before trying again; it doubles from there.
+    RetryFirst = "retry.first", "CANARY_RETRY_FIRST", "retry-first", time(MILLISECOND, MINUTE), Time(defaults::RETRY_FIRST);
+    /// The longest delay before trying again.
+    RetryCap = "retry.cap", "CANARY_RETRY_CAP", "retry-cap", time(MILLISECOND, HOUR), Time(defaults::RETRY_CAP);
+
+    /// Who is responsible for the change, for the record.
+    Actor = "actor", "CANARY_ACTOR", "actor", Kind::Words, Computed("SUDO_USER or USER, at the host's name");
+    /// Why the change is made, for the record.
+    Reason = "reason", "CANARY_REASON", "reason", Kind::Words, Unset;
+}
+
+/// The conventions of migration files that can be named.
+pub const CONVENTIONS: &[&str] = &[
+    "auto",
+    "plain",
+    "sqlx",
+    "diesel",
+    "refinery",
+    "goose",
+    "dbmate",
+    "golang-migrate",
+    "sql-migrate",
+    "tern",
+    "flyway",
+];

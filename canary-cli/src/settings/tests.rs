@@ -1,0 +1,6 @@
+//! Settings from all layers, good and bad.
+
+mod bad;
+mod good;
+mod table;
+mod world;

@@ -1,0 +1,90 @@
+//! Values out of the layers, by the type that their kind promises.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use canary_core::analysis::{Number, Ratio};
+use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
+
+use super::address::HaproxyAddress;
+use super::kind::Value;
+use super::layers::Layers;
+use super::table::Key;
+
+macro_rules! typed {
+    ($($method:ident, $variant:ident -> $type:ty;)+) => {
+        impl Layers {
+            $(
+                pub(super) fn $method(&self, key: Key) -> Option<$type> {
+                    match &self.resolved(key).value {
+                        None => None,
+                        Some(Value::$variant(value)) => Some(value.clone()),
+                        // proof: a value's variant follows from its kind in the table, and the test
+                        // `every_setting_is_read_as_its_kind` builds the settings from all of them.
+                        Some(other) => unreachable!("{key:?} holds {other:?}"),
+                    }
+                }
+            )+
+        }
+    };
+}
+
+typed! {
+    path, File -> PathBuf;
+    remote_path, RemotePath -> RemotePath;
+    node, Node -> NodeId;
+    nodes, Nodes -> Vec<NodeId>;
+    pool, Pool -> PoolName;
+    service, Service -> ServiceName;
+    unit, Unit -> UnitName;
+    metric, Metric -> MetricName;
+    http_path, HttpPath -> HttpPath;
+    address, Address -> HaproxyAddress;
+    text, Text -> String;
+    time, Time -> Duration;
+    number, Number -> Number;
+    ratio, Ratio -> Ratio;
+    count, Count -> u64;
+    flag, Flag -> bool;
+}
+
+/// A value that has a default, so that it is always there.
+pub(super) trait Given<T> {
+    /// The value.
+    fn given(self) -> T;
+}
+
+impl<T> Given<T> for Option<T> {
+    fn given(self) -> T {
+        // proof: only called on settings whose fallback is not `Unset`; the test
+        // `every_setting_is_read_as_its_kind` goes through all of them with nothing written.
+        #[expect(clippy::expect_used, reason = "the table gives every such setting a default")]
+        self.expect("the setting has a default")
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::RemotePath(value) => value.fmt(f),
+            Self::Node(value) => value.fmt(f),
+            Self::Nodes(nodes) => {
+                f.write_str(&nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(" "))
+            }
+            Self::Pool(value) => value.fmt(f),
+            Self::Service(value) => value.fmt(f),
+            Self::Unit(value) => value.fmt(f),
+            Self::Metric(value) => value.fmt(f),
+            Self::HttpPath(value) => value.fmt(f),
+            Self::Address(value) => value.fmt(f),
+            Self::Text(text) => f.write_str(text),
+            Self::Time(time) if time.is_zero() => f.write_str("0"),
+            Self::Time(time) => humantime::format_duration(*time).fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Ratio(value) => value.fmt(f),
+            Self::Count(value) => value.fmt(f),
+            Self::Flag(value) => value.fmt(f),
+        }
+    }
+}
