@@ -64,7 +64,12 @@ fn every_version_reads_the_same() {
         epoch: "1979@1795255754".to_owned(),
         algorithm: Some("roundrobin".to_owned()),
         servers: vec![
-            Server { served: 4, ..server("backend-api-1", 18081, AdminState::Ready, Operational::Up) },
+            Server {
+                sessions: 5,
+                queued: 2,
+                served: 4,
+                ..server("backend-api-1", 18081, AdminState::Ready, Operational::Starting)
+            },
             Server {
                 served: 3,
                 weight: weight(10),
@@ -93,7 +98,7 @@ fn every_version_reads_the_same() {
         assert_eq!(state, expected, "{}", replies.release);
         let connections = parse_servers_conn(replies.conn, "api_pool").unwrap();
         assert_eq!(connections.len(), 4, "{}", replies.release);
-        let first = ServerConnections { server: "backend-api-1".to_owned(), in_use: 0, idle: 0 };
+        let first = ServerConnections { server: "backend-api-1".to_owned(), in_use: 5, idle: 3 };
         assert_eq!(connections[0], first, "{}", replies.release);
     }
 }
@@ -134,7 +139,7 @@ fn a_check_counts_when_configured_and_enabled() {
 fn operational_states_are_numbers() {
     use Operational::{Down, Starting, Stopping, Up};
     for (number, expected) in [("0", Down), ("1", Starting), ("2", Up), ("3", Stopping)] {
-        let reply = VERSIONS[1].state.replace("127.0.0.1 2 0 100", &format!("127.0.0.1 {number} 0 100"));
+        let reply = VERSIONS[1].state.replace("127.0.0.1 1 0 100", &format!("127.0.0.1 {number} 0 100"));
         assert_eq!(parse_servers_state(&reply).unwrap()[0].operational, expected);
     }
 }
@@ -170,7 +175,7 @@ fn what_differs_from_the_guide_is_named() {
     assert!(state("# be_id", "be_id").starts_with("expected the header \"# be_id be_name …\", found"));
     assert_eq!(state(" srv_admin_state", ""), "row 1 has 25 fields, its header has 24");
     assert_eq!(state(" srv_admin_state", " other_state"), "there is no \"srv_admin_state\"");
-    assert_eq!(state("127.0.0.1 2 0", "127.0.0.1 9 0"), "srv_op_state of row 1 is \"9\", not 0, 1, 2 or 3");
+    assert_eq!(state("127.0.0.1 1 0", "127.0.0.1 9 0"), "srv_op_state of row 1 is \"9\", not 0, 1, 2 or 3");
     assert_eq!(
         state("127.0.0.1 2 8 10", "127.0.0.1 2 x 10"),
         "srv_admin_state of row 2 is \"x\", not a number in range"
@@ -185,7 +190,7 @@ fn what_differs_from_the_guide_is_named() {
     assert!(stat("# px", "px").starts_with("expected the header \"# pxname,svname,…\", found \"pxname,"));
     assert_eq!(stat(",stot,", ",total,"), "there is no \"stot\"");
     assert_eq!(
-        stat("api_pool,backend-api-1,0,0,0", "api_pool,backend-api-1,0,0,-1"),
+        stat("api_pool,backend-api-1,2,2,5", "api_pool,backend-api-1,2,2,-1"),
         "scur of row 1 is \"-1\", not a number in range"
     );
     assert_eq!(stat("api_pool,BACKEND", "other,BACKEND"), "there is no \"BACKEND\"");

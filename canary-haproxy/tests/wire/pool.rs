@@ -1,5 +1,8 @@
 //! The balancer against a real HAProxy.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Backend, Haproxy, PATIENCE, node, pool, two_nodes, until};
@@ -8,7 +11,7 @@ use canary_core::traits::{
     AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, Retry, Server, Weight,
 };
 use canary_haproxy::codec::SocketLevel;
-use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, TcpTransport, UnixTransport};
+use canary_haproxy::{Command, HaproxyConfig, HaproxyLoadBalancer, TcpTransport, Transport, UnixTransport};
 
 fn health(path: &str, attempt_timeout: Duration) -> HealthCheck {
     HealthCheck { port: 80, path: HttpPath::new(path).unwrap(), attempt_timeout }
@@ -216,22 +219,28 @@ async fn a_reload_is_a_new_epoch_on_the_same_socket() {
 async fn reads_during_reloads_are_whole_or_transient_errors() {
     let Some((mut haproxy, ..)) = two_nodes().await else { return };
     let balancer = haproxy.balancer();
+    let (seen, done) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(AtomicBool::new(false)));
+    let (epochs, stop) = (seen.clone(), done.clone());
     let reader = tokio::spawn(async move {
-        let mut epochs = std::collections::BTreeSet::new();
-        while epochs.len() < 4 {
+        while !stop.load(Ordering::SeqCst) {
             match balancer.servers().await {
                 Ok(pool) => {
                     assert_eq!(pool.servers.len(), 2);
-                    epochs.insert(pool.epoch);
+                    epochs.lock().unwrap().insert(pool.epoch);
                 }
                 Err(error) => assert!(matches!(error.retry(), Retry::Transient { .. }), "{error}"),
             }
         }
     });
-    for _ in 0..3 {
-        haproxy.reload().await;
+    for epochs in 1..=4 {
+        until("the reader to see the process", async || (seen.lock().unwrap().len() == epochs).then_some(()))
+            .await;
+        if epochs < 4 {
+            haproxy.reload().await;
+        }
     }
-    tokio::time::timeout(PATIENCE, reader).await.expect("four epochs are seen").unwrap();
+    done.store(true, Ordering::SeqCst);
+    reader.await.unwrap();
 }
 
 #[tokio::test]
@@ -324,7 +333,13 @@ async fn tcp_does_what_the_unix_socket_does() {
 async fn checks_through_the_balancer_are_balanced_and_report_failures() {
     let Some((haproxy, one, two)) = two_nodes().await else { return };
     let balancer = haproxy.balancer();
-    let before = one.requests() + two.requests();
+    let connections = async || {
+        let stat = Command::show_stat(&PoolName::new("edge").unwrap());
+        let reply = UnixTransport::new(haproxy.socket("admin")).send(&[stat]).await.unwrap().remove(0);
+        let row = reply.lines().find(|line| line.starts_with("edge,FRONTEND,")).unwrap();
+        row.split(',').nth(7).unwrap().parse::<u64>().unwrap()
+    };
+    let (before, connected) = (one.requests() + two.requests(), connections().await);
     for _ in 0..10 {
         let report = balancer.check_through(&health("/api/v1/health", PATIENCE)).await.unwrap();
         assert_eq!((report.healthy, report.status, report.detail.as_str()), (true, Some(200), "200 OK"));
@@ -333,6 +348,8 @@ async fn checks_through_the_balancer_are_balanced_and_report_failures() {
         (one.requests() + two.requests() - before, one.requests() > 0, two.requests() > 0),
         (10, true, true)
     );
+
+    assert_eq!(connections().await, connected + 10, "each probe has a connection of its own");
 
     let report = balancer.check_through(&health("/hold", Duration::from_millis(50))).await.unwrap();
     assert_eq!((report.healthy, report.status), (false, None), "{report:?}");
