@@ -1,5 +1,7 @@
 //! The pool's two tables, put together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use canary_core::fleet::{NodeId, PoolName};
 use canary_core::traits::{PoolState, Server, Weight};
 
@@ -18,30 +20,29 @@ pub fn assemble(
     rows: &[ServerRow],
     counters: &PoolCounters,
 ) -> Result<PoolState, CodecError> {
-    for counted in &counters.servers {
-        if !rows.iter().any(|row| row.server == counted.server) {
-            return Err(only_in(&counted.server, "show stat", "show servers state"));
+    let mut counted = BTreeMap::new();
+    for server in &counters.servers {
+        if counted.insert(server.server.as_str(), server).is_some() {
+            return Err(twice(&server.server, "show stat"));
         }
     }
-    let mut servers: Vec<Server> = Vec::with_capacity(rows.len());
+    let mut seen = BTreeSet::new();
+    let mut servers = Vec::with_capacity(rows.len());
     for row in rows {
         if row.pool != pool.as_str() {
             let text = format!("asked for the pool {:?}, got {:?}", pool.as_str(), excerpt(&row.pool));
             return Err(CodecError::Disagree(text));
         }
-        let mut counted = counters.servers.iter().filter(|counted| counted.server == row.server);
-        let Some(counted) = counted.next() else {
+        if !seen.insert(row.server.as_str()) {
+            return Err(twice(&row.server, "show servers state"));
+        }
+        let Some(counted) = counted.remove(row.server.as_str()) else {
             return Err(only_in(&row.server, "show servers state", "show stat"));
         };
-        let server = server(row, counted)?;
-        if servers.iter().any(|known| known.node == server.node) {
-            return Err(CodecError::Disagree(format!("the server {:?} is there twice", row.server)));
-        }
-        servers.push(server);
+        servers.push(server(row, counted)?);
     }
-    if counters.servers.len() != servers.len() {
-        let text = "\"show stat\" has a server twice".to_owned();
-        return Err(CodecError::Disagree(text));
+    if let Some(left) = counted.into_keys().next() {
+        return Err(only_in(left, "show stat", "show servers state"));
     }
     Ok(PoolState { pool: pool.clone(), epoch, algorithm: counters.algorithm.clone(), servers })
 }
@@ -71,4 +72,8 @@ fn server(row: &ServerRow, counted: &ServerCounters) -> Result<Server, CodecErro
 fn only_in(server: &str, there: &str, not_there: &str) -> CodecError {
     let server = excerpt(server);
     CodecError::Disagree(format!("the server {server:?} is in \"{there}\" but not in \"{not_there}\""))
+}
+
+fn twice(server: &str, there: &str) -> CodecError {
+    CodecError::Disagree(format!("the server {:?} is in \"{there}\" twice", excerpt(server)))
 }

@@ -230,10 +230,13 @@ fn tables_that_disagree_are_refused() {
     );
     let mut twice = counters.clone();
     twice.servers.push(twice.servers[0].clone());
-    assert_eq!(refuse(&rows, &twice), "\"show stat\" has a server twice");
+    assert_eq!(refuse(&rows, &twice), "the server \"backend-api-1\" is in \"show stat\" twice");
     let mut doubled = rows.clone();
     doubled.push(rows[0].clone());
-    assert_eq!(refuse(&doubled, &counters), "the server \"backend-api-1\" is there twice");
+    assert_eq!(
+        refuse(&doubled, &counters),
+        "the server \"backend-api-1\" is in \"show servers state\" twice"
+    );
     let mut heavy = rows.clone();
     heavy[0].weight = 257;
     assert_eq!(refuse(&heavy, &counters), "srv_uweight of \"backend-api-1\" is 257, above 256");

@@ -23,9 +23,17 @@ impl Shell {
     fn with(socket: &Path, programs: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in programs.iter().chain(&["wc", "grep"]) {
-            std::os::unix::fs::symlink(real(name).unwrap(), dir.path().join(name)).unwrap();
+            if let Some(program) = real(name) {
+                std::os::unix::fs::symlink(program, dir.path().join(name)).unwrap();
+            }
         }
         Self { socket: RemotePath::new(socket.to_str().unwrap()).unwrap(), programs: dir }
+    }
+
+    async fn run(&self, commands: &[Command]) -> std::process::Output {
+        let argv = arguments(&self.socket, PATIENCE, commands).unwrap();
+        let mut process = tokio::process::Command::new(&argv[0]);
+        process.args(&argv[1..]).env("PATH", self.programs.path()).output().await.unwrap()
     }
 }
 
@@ -44,13 +52,7 @@ impl fmt::Display for Shell {
 #[async_trait]
 impl Transport for Shell {
     async fn send(&self, commands: &[Command]) -> Result<Vec<String>, BackendError> {
-        let argv = arguments(&self.socket, PATIENCE, commands)?;
-        let output = tokio::process::Command::new(&argv[0])
-            .args(&argv[1..])
-            .env("PATH", self.programs.path())
-            .output()
-            .await
-            .unwrap();
+        let output = self.run(commands).await;
         let status = output.status.code().unwrap();
         replies(commands, &Finished { status, stdout: &output.stdout, stderr: &output.stderr })
     }
@@ -99,6 +101,15 @@ async fn a_refused_connection_has_applied_nothing() {
         let expected = (ErrorKind::Unreachable, CallOutcome::NotApplied);
         assert_eq!((error.kind(), error.outcome()), expected, "{program}: {error}");
         assert!(error.to_string().contains("refused"), "{program}: {error}");
+    }
+    let shell = Shell::with(&socket, &["socat"]);
+    if real("socat").is_some() {
+        let output = shell.run(&[Command::show_info(), command]).await;
+        assert_eq!(
+            (output.status.code(), output.stdout.as_slice()),
+            (Some(75), b"1 0\n\n".as_slice()),
+            "the first failure ends it"
+        );
     }
 }
 
