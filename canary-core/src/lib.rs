@@ -1,4 +1,4 @@
-//! The rollout engine: plans, executes, judges and records canary rollouts.
+#![doc = include_str!("../README.md")]
 
 pub mod analysis;
 pub mod engine;

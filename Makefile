@@ -1,0 +1,30 @@
+# The two commands a newcomer needs are `make lab-demo` and `make test`; the on-call's is `make deploy-canary ARTIFACT=…`.
+
+CARGO ?= cargo
+CLI := target/debug/canary-cli
+
+.PHONY: help test check fix lab-demo deploy-canary bench
+
+help: ## Says what there is.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
+
+test: ## Installs what is missing, brings up the real servers, runs everything, cleans up.
+	scripts/test
+
+check: ## Reads only: formatting, lints, documentation, dependencies of the core.
+	scripts/check
+
+fix: ## Formats and applies what clippy can mend by itself.
+	$(CARGO) fmt --all
+	$(CARGO) clippy --fix --workspace --all-targets --allow-dirty --allow-staged
+
+lab-demo: ## Brings up HAProxy, Incus and Prometheus, ships a good release and a bad one, takes it all down.
+	scripts/lab-demo
+
+deploy-canary: ## Ships ARTIFACT by the runbook; every variable of the runbook applies.
+	@test -n "$(ARTIFACT)" || { echo 'error: ARTIFACT is not set; use: make deploy-canary ARTIFACT=/path/to/binary' >&2; exit 2; }
+	@test -x "$(CLI)" || $(CARGO) build -q -p canary-cli
+	@ARTIFACT='$(subst ','\'',$(ARTIFACT))' $(CLI) run
+
+bench: ## Times a roll beside the runbook's shell script, in the lab.
+	scripts/with-lab $(CARGO) run -q -p canary-lab-e2e --bin lab-bench
