@@ -17,7 +17,7 @@ pub struct PrometheusConfig {
     /// Labels that every series must have, with their values (`job` = `api`); not applied to the operator's own
     /// expressions.
     pub matchers: Vec<(MetricName, String)>,
-    /// The deadline of one request; default 10 s. One sample takes at most two, one after the other.
+    /// The deadline of one request; default 10 s. A sample takes at most two, one after the other.
     pub timeout: Duration,
     /// A reading whose newest sample is older than this is stale; default 2 min, twice Prometheus's default scrape
     /// interval.

@@ -22,9 +22,10 @@ use crate::total::Total;
 use crate::{reading, refusal};
 
 /// The settings of a [`MetricsSource`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MetricsConfig {
-    /// Every node and the whole URL of its metrics page (`http://10.0.0.1:8080/metrics`).
+    /// Every node and the whole URL of its metrics page (`http://10.0.0.1:8080/metrics`); `user:password@` is used for
+    /// basic authentication and never shown.
     pub nodes: Vec<(NodeId, String)>,
     /// The deadline of one scrape; default 10 s. All nodes are scraped at once.
     pub timeout: Duration,
@@ -44,6 +45,18 @@ impl MetricsConfig {
             max_bytes: 32 * 1024 * 1024,
             stale_after: Duration::from_secs(120),
         }
+    }
+}
+
+impl fmt::Debug for MetricsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes: Vec<_> = self.nodes.iter().map(|(node, _)| node.as_str()).collect();
+        f.debug_struct("MetricsConfig")
+            .field("nodes", &nodes)
+            .field("timeout", &self.timeout)
+            .field("max_bytes", &self.max_bytes)
+            .field("stale_after", &self.stale_after)
+            .finish_non_exhaustive()
     }
 }
 

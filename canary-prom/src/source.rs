@@ -27,8 +27,8 @@ const HORIZON: Duration = Duration::from_secs(3600);
 /// `histogram_quantile`: that answers with the largest finite bound for anything above it, so a threshold above that
 /// bound could never trip, and with NaN for no traffic.
 ///
-/// One call asks all queries at once, each with an explicit evaluation time; it returns within twice
-/// [`PrometheusConfig::timeout`], three times for series that have vanished.
+/// One call asks all queries at once, each with an explicit evaluation time; it returns within
+/// [`PrometheusConfig::timeout`], twice that for series that have vanished.
 #[derive(Clone)]
 pub struct PrometheusSource {
     inner: Arc<Inner>,

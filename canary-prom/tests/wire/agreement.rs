@@ -19,12 +19,13 @@ enum Meant {
     Refused,
     /// Only we refuse it: what Prometheus guesses or cannot know.
     Stricter,
-    /// Only we read it: the format has it since a later Prometheus than 2.42.
-    Newer,
+    /// Only we read it: the format's documentation allows it, Prometheus 2.42 does not read it (blanks that lead a
+    /// sample) or not yet (quoted names).
+    Wider,
 }
-use Meant::{Newer, Refused, Same, Stricter};
+use Meant::{Refused, Same, Stricter, Wider};
 
-const TEXT: [(Meant, &str); 52] = [
+const TEXT: [(Meant, &str); 55] = [
     (Same, "a 1\n"),
     (Same, "a NaN\n"),
     (Same, "a nan\n"),
@@ -32,7 +33,10 @@ const TEXT: [(Meant, &str); 52] = [
     (Same, "a 1e-05\nb 1E5\nc .5\nd 5.\ne +7\nf -0.25\n"),
     (Same, "a 0.1234567890123456789\nb 123456789012345678901234567890\n"),
     (Same, "a\t1\t\n"),
-    (Same, "  a  1  \n"),
+    (Same, "a  1  \n"),
+    (Same, " # HELP a b\na 1\n"),
+    (Same, "a 1 NOW  \n"),
+    (Wider, " a 1\n"),
     (Same, "a{} 1\n"),
     (Same, "a{b=\"1\"}2\n"),
     (Same, "a {b=\"1\"} 2\n"),
@@ -74,12 +78,12 @@ const TEXT: [(Meant, &str); 52] = [
     (Refused, "a{b=1} 2\n"),
     (Refused, "a{b} 2\n"),
     (Refused, "a{,} 2\n"),
-    (Refused, "a{b=\"1\" c=\"2\"} 2\n"),
+    (Stricter, "a{b=\"1\" c=\"2\"} 2\n"),
     (Refused, "# TYPE a number\na 1\n"),
     (Refused, "a{b=\"1\",b=\"2\"} 2\n"),
     (Stricter, "a 1\nb 2"),
     (Stricter, "a{b=\"1\n2\"} 1\n"),
-    (Newer, "{\"my.metric\", \"a.b\"=\"c\"} 1\n"),
+    (Wider, "{\"my.metric\", \"a.b\"=\"c\"} 1\n"),
 ];
 
 const OPEN_METRICS: [(Meant, &str); 14] = [
@@ -174,6 +178,7 @@ async fn every_construct_is_read_as_prometheus_reads_it() {
         some => Err(format!("{some} of {}", cases.len())),
     })
     .await;
+    let mut apart = Vec::new();
     for (i, (meant, page, format)) in cases.iter().enumerate() {
         let up = ask(&client, &format!("max_over_time(up{{job=\"c{i}\"}}[5m])")).await;
         let accepted = up[0]["value"][1] == "1";
@@ -183,12 +188,19 @@ async fn every_construct_is_read_as_prometheus_reads_it() {
             Same => (true, true),
             Refused => (false, false),
             Stricter => (true, false),
-            Newer => (false, true),
+            Wider => (false, true),
         };
-        assert_eq!(got, expected, "{meant:?} {format:?} {page:?}: (Prometheus reads it, we read it)");
+        if got != expected {
+            apart.push(format!("{meant:?} {format:?} {page:?}: (Prometheus, we) read it: {got:?}"));
+            continue;
+        }
         if let (Same, Some(ours)) = (meant, ours) {
             let timed = ours.iter().any(|(_, _, time)| time.is_some());
-            assert_eq!(theirs(&client, &format!("c{i}"), timed).await, ours, "{page:?}");
+            let theirs = theirs(&client, &format!("c{i}"), timed).await;
+            if theirs != ours {
+                apart.push(format!("{page:?}: Prometheus {theirs:?}, we {ours:?}"));
+            }
         }
     }
+    assert!(apart.is_empty(), "{}", apart.join("\n"));
 }

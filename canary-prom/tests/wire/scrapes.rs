@@ -153,6 +153,9 @@ async fn what_pages_cannot_answer_is_refused() {
     let promql = SliKind::Expression { promql: "x".to_owned() };
     assert_eq!(ask(&source, query(promql, None, 0)).await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(ask(&source, query(errors(), Some("z"), 0)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let secret = MetricsConfig::new(vec![(node("a"), "http://u:s3cret@h/metrics".to_owned())]);
+    let debug = format!("{secret:?} {:?}", MetricsSource::new(&secret).unwrap());
+    assert!(!debug.contains("s3cret"), "{debug}");
     let twice = vec![(node("a"), "http://h".to_owned()), (node("a"), "http://i".to_owned())];
     assert_eq!(
         MetricsSource::new(&MetricsConfig::new(twice)).unwrap_err().to_string(),

@@ -273,3 +273,28 @@ async fn bad_expressions_are_refused_in_the_servers_words() {
         assert_eq!(error.retry(), Retry::Permanent);
     }
 }
+
+#[tokio::test]
+async fn hostile_label_values_match_only_themselves() {
+    let values = ["a\"} or vector(9) #", "back\\slash\\\\\\n", "line\nfeed", "`$nodes` '$window' é", ".*"];
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let page =
+        values.map(|v| format!("req_total{{route=\"{}\",status=\"200\"}} NUMBER\n", escaped(v))).concat();
+    let address = serve(move |_, n| text(page.replace("NUMBER", &n.to_string()))).await;
+    let (path, instance) = ("/metrics".to_owned(), "node-1:8080".to_owned());
+    let job = Job { name: "node-1".to_owned(), address, path, instance };
+    let Some(server) = Prometheus::start(&[job]).await else { return };
+    for value in values {
+        let mut config = server.config();
+        config.matchers = vec![("route".parse().unwrap(), value.to_owned())];
+        let source = PrometheusSource::new(config).unwrap();
+        until("exactly one series is found and measured", async || {
+            let facts = source.describe(&query(errors("req_total"))).await.unwrap();
+            let sample = ask(&source, &query(errors("req_total"))).await;
+            let good =
+                facts.series == 1 && facts.scrape_interval.is_some() && shown(&sample) == "value 0.000000";
+            if good { Ok(()) } else { Err(format!("{value:?}: {facts:?} {sample:?}")) }
+        })
+        .await;
+    }
+}
