@@ -1,1 +1,15 @@
-//! Part of the canary rollout engine.
+#![doc = include_str!("../README.md")]
+
+mod changes;
+mod config;
+mod convention;
+mod gate;
+mod git;
+mod review;
+mod rules;
+mod source;
+mod sql;
+
+pub use config::{Force, GateConfig};
+pub use convention::{Convention, UnknownConvention};
+pub use gate::MigrationFilesGate;

@@ -1,0 +1,230 @@
+//! What is new in the migrations' directory since the base revision: committed, staged, edited and untracked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::GateConfig;
+use crate::git::{self, Git, GitError};
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    Added,
+    Edited,
+    Deleted,
+}
+
+impl ChangeKind {
+    /// One letter, as git shows it.
+    pub(crate) const fn letter(self) -> char {
+        match self {
+            Self::Added => 'A',
+            Self::Edited => 'M',
+            Self::Deleted => 'D',
+        }
+    }
+}
+
+/// Everything that differs from the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// The work tree's root, without symbolic links.
+    pub(crate) root: PathBuf,
+    /// The migrations' directory, without symbolic links; it may no longer exist.
+    pub(crate) dir: PathBuf,
+    /// What happened to which file, by its path below `dir`.
+    pub(crate) files: BTreeMap<PathBuf, ChangeKind>,
+    /// What they are new against, for evidence.
+    pub(crate) since: String,
+}
+
+/// The answer to "what is new?".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// These files.
+    Changes(Changes),
+    /// Nothing, and why.
+    NothingNew(String),
+    /// It cannot be told, why not, and what to do.
+    Undecided(String),
+}
+
+/// Asks git what is new. Changes nothing and fetches nothing.
+pub(crate) async fn look(config: &GateConfig) -> Looked {
+    let dir = config.repository.join(&config.dir);
+    let missing = match tokio::fs::metadata(&dir).await {
+        Ok(found) if found.is_dir() => false,
+        Ok(_) => {
+            return Looked::Undecided(format!(
+                "{} is not a directory; name the migrations' directory",
+                dir.display()
+            ));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => {
+            return Looked::Undecided(format!(
+                "the migrations' directory {} cannot be looked at: {error}",
+                dir.display()
+            ));
+        }
+    };
+    match changes(config, &dir, missing).await {
+        Ok(changes) if changes.files.is_empty() && missing => Looked::NothingNew(absent(&dir)),
+        Ok(changes) if changes.files.is_empty() => {
+            Looked::NothingNew(format!("no file in {} differs from {}", config.dir.display(), changes.since))
+        }
+        Ok(changes) => Looked::Changes(changes),
+        Err(_) if missing => Looked::NothingNew(absent(&dir)),
+        Err(why) => Looked::Undecided(why),
+    }
+}
+
+fn absent(dir: &Path) -> String {
+    format!("there is no migrations directory at {}", dir.display())
+}
+
+async fn changes(config: &GateConfig, dir: &Path, missing: bool) -> Result<Changes, String> {
+    git::check_ref(&config.base)
+        .map_err(|why| format!("the base {:?} is not a revision: {why}", config.base))?;
+    let root = root(&config.repository).await?;
+    let dir = if missing { dir_in(&config.repository, &config.dir)? } else { canonical(dir)? };
+    let below = dir.strip_prefix(&root).map_err(|_| {
+        format!(
+            "the migrations' directory {} lies outside the work tree {}; name one inside it",
+            dir.display(),
+            root.display()
+        )
+    })?;
+    let git = Git::at(&root);
+    let (base, since) = baseline(&git, &config.base).await?;
+    let pathspec = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+    let files = files(&git, &base, pathspec).await?;
+    let files =
+        files.into_iter().filter_map(|(path, kind)| Some((path.strip_prefix(below).ok()?.to_owned(), kind)));
+    Ok(Changes { files: files.collect(), dir, root, since })
+}
+
+fn canonical(path: &Path) -> Result<PathBuf, String> {
+    path.canonicalize().map_err(|error| format!("{} cannot be looked at: {error}", path.display()))
+}
+
+/// Where a directory that is not there would be.
+fn dir_in(repository: &Path, dir: &Path) -> Result<PathBuf, String> {
+    Ok(canonical(repository)?.join(dir))
+}
+
+async fn root(repository: &Path) -> Result<PathBuf, String> {
+    match Git::at(repository).line(&["rev-parse", "--show-toplevel"]).await {
+        Ok(root) => canonical(Path::new(&root)),
+        Err(GitError::Failed { stderr, .. }) if stderr.contains("dubious ownership") => Err(format!(
+            "git does not trust {0}, which belongs to another user; run git config --global --add safe.directory {0}",
+            repository.display()
+        )),
+        Err(GitError::Failed { stderr, .. }) => Err(format!(
+            "{} is not a git work tree, so nothing tells which migrations are new ({stderr}); run the gate in a clone of the service's repository",
+            repository.display()
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The commit to compare with, and how to speak of it.
+async fn baseline(git: &Git, base: &str) -> Result<(String, String), String> {
+    let commit = |name: &str| format!("{name}^{{commit}}");
+    let verify = async |name: &str| {
+        git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit(name)]).await
+    };
+    let head = match verify("HEAD").await {
+        Ok(head) => head,
+        Err(GitError::Failed { .. }) => {
+            return Err("the repository has no commit yet; commit the migrations first".to_owned());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let tip = match verify(base).await {
+        Ok(tip) => tip,
+        Err(GitError::Failed { .. }) => {
+            return Err(format!("the base {base} is unknown here; {}", fetch(base)));
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let merge_base = match git.line(&["merge-base", &head, &tip]).await {
+        Ok(merge_base) => merge_base,
+        Err(GitError::Failed { code: 1, .. }) => return Err(no_merge_base(git, base).await),
+        Err(error) => return Err(error.to_string()),
+    };
+    let short = |commit: &str| commit.chars().take(12).collect::<String>();
+    let since = if merge_base == head {
+        format!(
+            "{base}, whose history holds the commit that is checked out ({}): if this branch is itself what is deployed, \
+             name the revision that is running as the base",
+            short(&head)
+        )
+    } else {
+        format!("{base} (merge base {})", short(&merge_base))
+    };
+    Ok((merge_base, since))
+}
+
+fn fetch(base: &str) -> String {
+    match base.split_once('/') {
+        Some((remote, branch)) => format!("run git fetch {remote} {branch}"),
+        None => format!("run git fetch origin {base}, or name a revision this clone has"),
+    }
+}
+
+async fn no_merge_base(git: &Git, base: &str) -> String {
+    match git.line(&["rev-parse", "--is-shallow-repository"]).await {
+        Ok(shallow) if shallow == "true" => format!(
+            "this clone is shallow and does not reach back to where it left {base}; run git fetch --unshallow (in CI: fetch the full history)"
+        ),
+        _ => format!(
+            "the commit that is checked out and {base} have no common history; name a base they share"
+        ),
+    }
+}
+
+async fn files(git: &Git, base: &str, pathspec: &Path) -> Result<BTreeMap<PathBuf, ChangeKind>, String> {
+    let mut arguments: Vec<&std::ffi::OsStr> = Vec::new();
+    for word in [
+        "diff",
+        "--name-status",
+        "-z",
+        "--no-renames",
+        "--no-ext-diff",
+        "--ignore-submodules=none",
+        base,
+        "--",
+    ] {
+        arguments.push(word.as_ref());
+    }
+    arguments.push(pathspec.as_os_str());
+    let output = git.run(&arguments).await.map_err(|error| error.to_string())?;
+    let mut files = BTreeMap::new();
+    let mut fields = git::paths(&output).into_iter();
+    while let (Some(status), Some(path)) = (fields.next(), fields.next()) {
+        let kind = match status.to_string_lossy().chars().next() {
+            Some('A') => ChangeKind::Added,
+            Some('D') => ChangeKind::Deleted,
+            // Edited, unmerged, or its type changed (a file became a link).
+            _ => ChangeKind::Edited,
+        };
+        files.insert(PathBuf::from(path), kind);
+    }
+    // Ignored files too: a runner does not read .gitignore.
+    let arguments =
+        ["ls-files".as_ref(), "--others".as_ref(), "-z".as_ref(), "--".as_ref(), pathspec.as_os_str()];
+    let output = git.run(&arguments).await.map_err(|error| error.to_string())?;
+    for path in git::paths(&output) {
+        if path.to_string_lossy().ends_with('/') {
+            return Err(format!(
+                "{} is a git repository of its own; its files cannot be compared with the base",
+                path.to_string_lossy()
+            ));
+        }
+        let before = files.get(Path::new(&path)).copied();
+        let kind = if before == Some(ChangeKind::Deleted) { ChangeKind::Edited } else { ChangeKind::Added };
+        files.insert(PathBuf::from(path), kind);
+    }
+    Ok(files)
+}

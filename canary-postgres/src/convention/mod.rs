@@ -1,0 +1,173 @@
+//! How a project's migration files are to be read: which files and which parts of them a deploy runs.
+
+mod detect;
+mod order;
+mod sections;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+pub(crate) use detect::{Detected, detect};
+pub(crate) use order::order;
+pub(crate) use sections::up_part;
+
+/// The tool that runs a project's migrations. One for a whole project: a marker of one tool is a plain comment to
+/// another, which then runs what stands below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Convention {
+    /// sqlx: `<version>_<name>.sql`, or `.up.sql` and `.down.sql`; all of a file, in a transaction unless it starts with
+    /// `-- no-transaction`.
+    Sqlx,
+    /// diesel: a directory a migration, with `up.sql` and `down.sql`.
+    Diesel,
+    /// golang-migrate: `<version>_<name>.up.sql` and `.down.sql`.
+    GolangMigrate,
+    /// goose: sections `-- +goose Up` and `-- +goose Down`.
+    Goose,
+    /// dbmate: sections `-- migrate:up` and `-- migrate:down`.
+    Dbmate,
+    /// sql-migrate: sections `-- +migrate Up` and `-- +migrate Down`.
+    SqlMigrate,
+    /// refinery: `V<n>__<name>.sql` and `U<n>__<name>.sql`, both of which go up.
+    Refinery,
+    /// Flyway: `V…__<name>.sql` and `R__<name>.sql` go up, `U…__<name>.sql` undoes.
+    Flyway,
+    /// No tool known: all of every `.sql` file.
+    Plain,
+}
+
+/// The name of no known convention.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no migration convention known here; known are {known}", known = Convention::ALL.map(Convention::name).join(", "))]
+pub struct UnknownConvention(String);
+
+impl Convention {
+    /// Every convention.
+    pub const ALL: [Self; 9] = [
+        Self::Sqlx,
+        Self::Diesel,
+        Self::GolangMigrate,
+        Self::Goose,
+        Self::Dbmate,
+        Self::SqlMigrate,
+        Self::Refinery,
+        Self::Flyway,
+        Self::Plain,
+    ];
+
+    /// Its name in settings (`golang-migrate`).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlx => "sqlx",
+            Self::Diesel => "diesel",
+            Self::GolangMigrate => "golang-migrate",
+            Self::Goose => "goose",
+            Self::Dbmate => "dbmate",
+            Self::SqlMigrate => "sql-migrate",
+            Self::Refinery => "refinery",
+            Self::Flyway => "flyway",
+            Self::Plain => "plain",
+        }
+    }
+
+    /// What a file of this path (below the migrations directory) is to a deploy.
+    pub(crate) fn role(self, path: &Path) -> Role {
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else {
+            return Role::Ignored("it has no name");
+        };
+        if !has_extension(path, "sql") {
+            return if is_program(path) { Role::Program } else { Role::Ignored("not a .sql file") };
+        }
+        let down = match self {
+            Self::Sqlx | Self::GolangMigrate => name.ends_with(".down.sql"),
+            Self::Diesel => name == "down.sql",
+            Self::Flyway => versioned(&name) == Some('U'),
+            Self::Goose | Self::Dbmate | Self::SqlMigrate | Self::Refinery | Self::Plain => false,
+        };
+        if down { Role::Down } else { Role::Up }
+    }
+
+    /// Whether a change of a file that was there already is the convention's normal way (Flyway's repeatable ones).
+    pub(crate) fn repeatable(self, path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self == Self::Flyway && versioned(&name) == Some('R')
+    }
+
+    /// Whether the runner puts a file into a transaction, or into one simple query of several statements, which is one.
+    pub(crate) fn in_transaction(self, text: &str, statements: usize, metadata: Option<&str>) -> bool {
+        let line = |found: fn(&str) -> bool| text.lines().any(found);
+        match self {
+            Self::Sqlx => !text.starts_with("-- no-transaction") || statements > 1,
+            Self::Diesel => {
+                let off =
+                    metadata.is_some_and(|toml| toml.replace(' ', "").contains("run_in_transaction=false"));
+                !off || statements > 1
+            }
+            Self::GolangMigrate => statements > 1,
+            Self::Goose => {
+                !line(|l| l.starts_with("--") && l.to_uppercase().contains("+GOOSE NO TRANSACTION"))
+            }
+            Self::Dbmate => {
+                !line(|l| l.starts_with("--") && l.contains("migrate:up") && l.contains("transaction:false"))
+            }
+            Self::SqlMigrate => !line(|l| l.starts_with("-- +migrate Up") && l.contains("notransaction")),
+            Self::Refinery => true,
+            Self::Flyway | Self::Plain => false,
+        }
+    }
+}
+
+impl fmt::Display for Convention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Convention {
+    type Err = UnknownConvention;
+
+    fn from_str(text: &str) -> Result<Self, UnknownConvention> {
+        let wanted = text.trim().to_ascii_lowercase();
+        let known = Self::ALL.into_iter().find(|convention| convention.name() == wanted);
+        known.ok_or_else(|| UnknownConvention(text.chars().take(60).collect()))
+    }
+}
+
+/// What a file is to a deploy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It runs.
+    Up,
+    /// It runs only to go back.
+    Down,
+    /// It is a program, which cannot be read as SQL.
+    Program,
+    /// It is nothing to a deploy, and why.
+    Ignored(&'static str),
+}
+
+/// Whether the path ends in `.extension`, in any case.
+pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Whether the file is a migration written in a programming language: `0042_x.go`, `V7__x.rs`.
+fn is_program(path: &Path) -> bool {
+    const LANGUAGES: [&str; 10] = ["rs", "go", "py", "js", "ts", "rb", "java", "kt", "sh", "php"];
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let numbered = name.starts_with(|c: char| c.is_ascii_digit()) || versioned(&name).is_some();
+    numbered && LANGUAGES.iter().any(|language| has_extension(path, language))
+}
+
+/// The letter of a name like `V1_2__x.sql`, `U3__x.sql` or `R__x.sql`.
+pub(crate) fn versioned(name: &str) -> Option<char> {
+    let letter = name.chars().next().filter(|c| matches!(c, 'V' | 'U' | 'R' | 'B'))?;
+    let (version, _) = name[1..].split_once("__")?;
+    let numbers = version.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '_'));
+    (numbers && (version.is_empty() == (letter == 'R'))).then_some(letter)
+}
+
+#[cfg(test)]
+mod tests;

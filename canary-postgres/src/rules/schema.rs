@@ -1,0 +1,215 @@
+//! What the set of new migrations has made so far, and what older migrations are known to have made.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::sql::name::Name;
+use crate::sql::statement::{Class, EffectKind, Script};
+
+/// A column added by the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NewColumn {
+    /// Rows written without it get a value.
+    pub(crate) has_default: bool,
+    /// It refuses NULL.
+    pub(crate) not_null: bool,
+}
+
+/// Tables the baseline knows, from the older migration files; best effort.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Baseline {
+    relations: HashSet<Name>,
+    required_domains: HashSet<Name>,
+    /// Lower-case text of older files that could not be read as SQL: any word in them may be a table.
+    unread: Vec<String>,
+}
+
+impl Baseline {
+    /// Takes an older file into account.
+    pub(crate) fn learn(&mut self, text: &str, script: &Script) {
+        if !script.errors.is_empty() {
+            self.unread.push(text.to_ascii_lowercase());
+        }
+        for effect in script.statements.iter().flat_map(|statement| &statement.effects) {
+            match &effect.kind {
+                EffectKind::Create { class, name, temporary: false, .. } if relation(*class) => {
+                    self.relations.insert(public(name));
+                }
+                EffectKind::Replace { class: Class::View, name } => {
+                    self.relations.insert(public(name));
+                }
+                EffectKind::Drop { class, name } if relation(*class) => {
+                    self.relations.remove(&public(name));
+                }
+                EffectKind::Rename { class, name, to } if relation(*class) => {
+                    self.relations.remove(&public(name));
+                    self.relations.insert(public(to));
+                }
+                EffectKind::CreateDomain { name, required: true } => {
+                    self.required_domains.insert(public(name));
+                }
+                EffectKind::Opaque { .. } | EffectKind::Unknown { .. } => {
+                    self.unread.push(text.to_ascii_lowercase());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a plain `CREATE` would find this very object in place.
+    fn has(&self, name: &Name) -> bool {
+        self.relations.contains(&public(name))
+    }
+
+    /// Whether a `CREATE … IF NOT EXISTS` might find an object of that name in place, in whatever schema.
+    fn may_have(&self, name: &Name) -> bool {
+        let object = name.object.to_ascii_lowercase();
+        let word = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
+        self.relations.iter().any(|known| known.object == name.object)
+            || self.unread.iter().any(|text| text.split(word).any(|found| found == object))
+    }
+}
+
+const fn relation(class: Class) -> bool {
+    matches!(class, Class::Table | Class::View | Class::Sequence | Class::Index)
+}
+
+fn public(name: &Name) -> Name {
+    name.within(Some(name.schema.clone().unwrap_or_else(|| "public".to_owned())))
+}
+
+/// The objects the set has made so far.
+#[derive(Debug, Default)]
+pub(crate) struct NewObjects {
+    baseline: Baseline,
+    made: HashSet<(Namespace, Name)>,
+    schemas: HashSet<String>,
+    columns: HashMap<(Name, String), NewColumn>,
+    required_domains: HashSet<Name>,
+    /// How often the search path was switched: a bare name after a switch is not one before it.
+    path: usize,
+}
+
+/// Names are unique within one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Namespace {
+    Relation,
+    Routine,
+    Type,
+    Other,
+}
+
+impl From<Class> for Namespace {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Table | Class::View | Class::Sequence | Class::Index => Self::Relation,
+            Class::Routine => Self::Routine,
+            Class::Type => Self::Type,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl NewObjects {
+    /// Nothing made yet, over what older files are known to have made.
+    pub(crate) fn over(baseline: Baseline) -> Self {
+        Self { baseline, ..Self::default() }
+    }
+
+    /// A bare name gets the schema it means: a temporary table's, `public`, or a path nobody knows.
+    fn resolve(&self, name: &Name) -> Name {
+        if name.schema.is_some() {
+            return name.clone();
+        }
+        let temporary = name.within(Some("pg_temp".to_owned()));
+        if self.made.contains(&(Namespace::Relation, temporary.clone())) {
+            return temporary;
+        }
+        match self.path {
+            0 => public(name),
+            path => name.within(Some(format!("\u{0}search path {path}"))),
+        }
+    }
+
+    /// Whether the set itself made this object, so that nothing running can rely on it.
+    pub(crate) fn is_new(&self, class: Class, name: &Name) -> bool {
+        let name = self.resolve(name);
+        if class == Class::Schema {
+            return self.schemas.contains(&name.object);
+        }
+        name.schema.as_ref().is_some_and(|schema| self.schemas.contains(schema))
+            || self.made.contains(&(class.into(), name))
+    }
+
+    /// Records a `CREATE`; one that may have found the object in place makes nothing new.
+    pub(crate) fn create(&mut self, class: Class, name: &Name, if_not_exists: bool, temporary: bool) {
+        let name = if temporary { name.within(Some("pg_temp".to_owned())) } else { self.resolve(name) };
+        let fresh = match class {
+            Class::Schema => !if_not_exists,
+            _ if temporary => true,
+            _ if relation(class) => {
+                !(if_not_exists && self.baseline.may_have(&name) || self.baseline.has(&name))
+            }
+            _ => !if_not_exists,
+        };
+        if fresh && class == Class::Schema {
+            self.schemas.insert(name.object);
+        } else if fresh {
+            self.made.insert((class.into(), name));
+        }
+    }
+
+    /// Records a `DROP` of something the set made.
+    pub(crate) fn forget(&mut self, class: Class, name: &Name) {
+        let name = self.resolve(name);
+        self.made.remove(&(class.into(), name.clone()));
+        self.columns.retain(|(table, _), _| *table != name);
+        if class == Class::Schema {
+            self.schemas.remove(&name.object);
+        }
+    }
+
+    /// Records a rename or move of something the set made.
+    pub(crate) fn rename(&mut self, class: Class, name: &Name, to: &Name) {
+        let (from, to) = (self.resolve(name), self.resolve(to));
+        if class == Class::Schema {
+            if self.schemas.remove(&from.object) {
+                self.schemas.insert(to.object);
+            }
+        } else if self.made.remove(&(class.into(), from)) {
+            self.made.insert((class.into(), to));
+        }
+    }
+
+    /// Records a column added to an old table.
+    pub(crate) fn add_column(&mut self, table: &Name, column: &str, state: NewColumn) {
+        self.columns.insert((self.resolve(table), column.to_owned()), state);
+    }
+
+    /// The column, if the set added it.
+    pub(crate) fn column(&mut self, table: &Name, column: &str) -> Option<&mut NewColumn> {
+        let key = (self.resolve(table), column.to_owned());
+        self.columns.get_mut(&key)
+    }
+
+    /// Forgets a column the set added.
+    pub(crate) fn drop_column(&mut self, table: &Name, column: &str) -> Option<NewColumn> {
+        self.columns.remove(&(self.resolve(table), column.to_owned()))
+    }
+
+    /// Records a domain that refuses NULL and has no default.
+    pub(crate) fn require_domain(&mut self, name: &Name) {
+        let name = self.resolve(name);
+        self.required_domains.insert(name);
+    }
+
+    /// Whether a column of this type refuses NULL although the column does not say so.
+    pub(crate) fn is_required_domain(&self, name: &Name) -> bool {
+        let name = self.resolve(name);
+        self.required_domains.contains(&name) || self.baseline.required_domains.contains(&name)
+    }
+
+    /// Records that bare names mean something else from here on.
+    pub(crate) fn switch_path(&mut self) {
+        self.path += 1;
+    }
+}

@@ -1,0 +1,111 @@
+//! The adapter to the parser: text in, [`Script`] out. Nothing outside `sql::parse` knows the parser.
+//!
+//! The list of statement forms in [`lower`] is closed: what is not on it becomes [`EffectKind::Unknown`], so that a
+//! newer parser or server cannot open a hole.
+
+mod column;
+mod create;
+mod lower;
+mod node;
+mod query;
+mod table;
+
+use squawk_syntax::ast::AstNode as _;
+
+use super::position::Span;
+use super::statement::{Effect, EffectKind, ParseError, Script, Statement};
+
+/// The deepest nesting of brackets that is handed to the parser, which recurses.
+const MAX_DEPTH: usize = 200;
+
+/// The stack of the thread that parses; only what is used is ever touched.
+const STACK: usize = 64 << 20;
+
+/// The longest run of tokens without a statement's end, a comma or a bracket between them.
+const MAX_RUN: usize = 20_000;
+
+/// Parses a file's text.
+///
+/// Runs on a thread of its own with a large stack, since the parser is recursive; text nested deeper than 200 brackets
+/// and runs of operators of absurd length are refused before it. Takes time linear in the text.
+pub(crate) fn parse(text: &str) -> Script {
+    if let Some(error) = too_deep(text) {
+        return Script { statements: Vec::new(), errors: vec![error] };
+    }
+    let failed = |why: String| Script {
+        statements: Vec::new(),
+        errors: vec![ParseError { at: 0, message: format!("the parser gave up: {why}") }],
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("sql-parse".to_owned()).stack_size(STACK);
+        match thread.spawn_scoped(scope, || parse_here(text)) {
+            Ok(handle) => handle.join().unwrap_or_else(|_| failed("internal error".to_owned())),
+            Err(error) => failed(error.to_string()),
+        }
+    })
+}
+
+fn parse_here(text: &str) -> Script {
+    let parsed = squawk_syntax::SourceFile::parse(text);
+    let mut errors: Vec<ParseError> = parsed
+        .errors()
+        .iter()
+        .map(|error| ParseError { at: error.range().start().into(), message: error.message().to_owned() })
+        .collect();
+    let mut statements = Vec::new();
+    let mut parsed_to = 0;
+    for statement in parsed.tree().syntax().children() {
+        let span = node::span(&statement);
+        parsed_to = span.end;
+        if errors.iter().any(|error| span.start <= error.at && error.at <= span.end) {
+            continue;
+        }
+        if statement.kind() == squawk_syntax::SyntaxKind::EMPTY_STMT {
+            continue;
+        }
+        let mut effects = Vec::new();
+        lower::lower(&statement, &mut effects);
+        statements.push(Statement { span, effects });
+    }
+    if let (true, Some(at)) = (errors.is_empty(), text.find('\0')) {
+        errors.push(ParseError { at, message: "a NUL byte, which the server does not accept".to_owned() });
+    }
+    debug_assert!(parsed_to <= text.len());
+    Script { statements, errors }
+}
+
+/// Refuses text that would make a recursive parser overflow its stack. Counts brackets and runs without regard to
+/// quoting: an over-estimate only refuses what nobody writes.
+fn too_deep(text: &str) -> Option<ParseError> {
+    let (mut depth, mut run) = (0_usize, 0_usize);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'(' | b'[' => (depth, run) = (depth + 1, 0),
+            b')' | b']' => (depth, run) = (depth.saturating_sub(1), 0),
+            b';' => (depth, run) = (0, 0),
+            b',' => run = 0,
+            b' ' | b'\n' | b'\t' | b'\r' | b'-' | b'+' | b'.' | b'*' | b'/' | b'=' | b'~' | b'!' | b'@'
+            | b'|' => {
+                run += 1;
+            }
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            let message = format!("brackets nested deeper than {MAX_DEPTH}");
+            return Some(ParseError { at, message });
+        }
+        if run > MAX_RUN {
+            let message = format!("an expression of more than {MAX_RUN} parts without a comma or bracket");
+            return Some(ParseError { at, message });
+        }
+    }
+    None
+}
+
+/// Records an effect of a clause.
+fn push(effects: &mut Vec<Effect>, span: Span, kind: EffectKind) {
+    effects.push(Effect { span, kind });
+}
+
+#[cfg(test)]
+mod tests;
