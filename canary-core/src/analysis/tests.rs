@@ -59,7 +59,9 @@ fn partial_or_scant_data_holds_even_when_it_looks_red() {
     let why = HoldReason::TooFewRequests { seen: 9, needed: 10 };
     assert_eq!(judged.verdict, SliVerdict::Hold { why });
     let mut warned = sample(red);
-    warned.warnings = vec!["one store did not answer".to_owned()];
+    warned.warnings = vec!["info: metric might not be a counter".to_owned()];
+    assert_eq!(judge(&p95(Bound::Below(number(0.5))), Ok(warned.clone())).verdict, SliVerdict::Red);
+    warned.warnings.push("one store did not answer".to_owned());
     let judged = judge(&p95(Bound::Below(number(0.5))), Ok(warned));
     assert!(matches!(judged.verdict, SliVerdict::Hold { why: HoldReason::Warnings { .. } }));
     let judged = judge(&p95(Bound::Below(number(0.5))), Err("connection refused".to_owned()));

@@ -194,10 +194,15 @@ fn open_bucket(bound: Bound, at_least: Number) -> SliVerdict {
     }
 }
 
+/// How a source marks a remark on the query, which says nothing about the data (Prometheus's `infos`).
+const INFO: &str = "info: ";
+
 /// A hold when the reading rests on too little or on partial data.
 fn enough(sli: &Sli, sample: &Sample) -> Option<SliVerdict> {
-    if !sample.warnings.is_empty() {
-        return Some(SliVerdict::Hold { why: HoldReason::Warnings { warnings: sample.warnings.clone() } });
+    let partial = |warning: &&String| !warning.starts_with(INFO);
+    let warnings: Vec<_> = sample.warnings.iter().filter(partial).cloned().collect();
+    if !warnings.is_empty() {
+        return Some(SliVerdict::Hold { why: HoldReason::Warnings { warnings } });
     }
     let seen = sample.events?;
     (seen < sli.min_requests)

@@ -113,7 +113,8 @@ pub struct Sample {
     /// The age of the newest sample behind it, where known.
     #[serde(rename = "age_ms", with = "opt_millis")]
     pub age: Option<Duration>,
-    /// The store's warnings: the reading may rest on partial data.
+    /// The store's warnings: the reading may rest on partial data. One that starts with `info: ` is a remark on the
+    /// query alone.
     pub warnings: Vec<String>,
     /// What was asked and answered.
     pub queries: Vec<ExecutedQuery>,

@@ -18,8 +18,11 @@ async fn until_healthy(cx: &StepCx<'_>) -> StepOutcome {
     let mut base = None;
     let mut wait = cx.waiting(format!("200 from {}", policy.check.path), policy.timeout);
     loop {
-        let report = cx.call(|| cx.backends.nodes.check(node, &policy.check)).await?;
-        let state = cx.call(|| cx.backends.nodes.service(node)).await?;
+        let (report, state) = tokio::join!(
+            cx.call(|| cx.backends.nodes.check(node, &policy.check)),
+            cx.call(|| cx.backends.nodes.service(node))
+        );
+        let (report, state) = (report?, state?);
         if report.healthy && state.active == ActiveState::Active {
             cx.fact("via", &report.via);
             cx.fact("automatic_restarts", state.restarts);

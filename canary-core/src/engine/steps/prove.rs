@@ -44,7 +44,7 @@ fn hint(failure: Failure, served: u64, through: bool) -> Failure {
     Failure::new(failure.class, message)
 }
 
-/// Requests since the node was put back; another epoch counts from zero.
+/// Requests since the node was put back; another epoch, or a counter that was cleared, counts from zero.
 fn served_since(cx: &StepCx<'_>, pool: &PoolState, served: u64) -> u64 {
     let Some(node) = &cx.step.node else { return 0 };
     let enable = Step { node: Some(node.clone()), action: Action::Enable, direction: cx.step.direction };
@@ -55,5 +55,5 @@ fn served_since(cx: &StepCx<'_>, pool: &PoolState, served: u64) -> u64 {
         }
         _ => 0,
     };
-    served.saturating_sub(before)
+    served.checked_sub(before).unwrap_or(served)
 }
