@@ -136,8 +136,17 @@ impl NewObjects {
         if class == Class::Schema {
             return self.schemas.contains(&name.object);
         }
-        name.schema.as_ref().is_some_and(|schema| self.schemas.contains(schema))
-            || self.made.contains(&(class.into(), name))
+        if name.schema.as_ref().is_some_and(|schema| self.schemas.contains(schema)) {
+            return true;
+        }
+        // A routine named without its parameters (a call) may be any of its overloads.
+        if class == Class::Routine && !name.object.contains('(') {
+            let overload = |made: &Name| {
+                made.schema == name.schema && made.object.split('(').next() == Some(&name.object)
+            };
+            return self.made.iter().any(|(space, made)| *space == Namespace::Routine && overload(made));
+        }
+        self.made.contains(&(class.into(), name))
     }
 
     /// Records a `CREATE`; one that may have found the object in place makes nothing new.

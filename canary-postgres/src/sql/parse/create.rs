@@ -44,10 +44,18 @@ pub(super) fn lower(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
     true
 }
 
+fn created(statement: &SyntaxNode, class: Class, names: &[K]) -> Name {
+    match node::child(statement, names) {
+        Some(name) if class == Class::Routine => node::routine(&name, statement),
+        Some(name) => node::name(&name),
+        None => Name::bare(""),
+    }
+}
+
 fn create(statement: &SyntaxNode, class: Class, names: &[K], out: &mut Vec<Effect>) {
     let kind = EffectKind::Create {
         class,
-        name: node::name_in(statement, names),
+        name: created(statement, class, names),
         if_not_exists: node::has(statement, K::IF_NOT_EXISTS),
         temporary: node::has(statement, K::TEMP),
     };
@@ -56,7 +64,7 @@ fn create(statement: &SyntaxNode, class: Class, names: &[K], out: &mut Vec<Effec
 
 fn routine_or_view(statement: &SyntaxNode, class: Class, names: &[K], out: &mut Vec<Effect>) {
     if node::has(statement, K::OR_REPLACE) {
-        let name = node::name_in(statement, names);
+        let name = created(statement, class, names);
         push(out, node::span(statement), EffectKind::Replace { class, name });
     } else {
         create(statement, class, names, out);
@@ -80,24 +88,16 @@ fn domain(statement: &SyntaxNode, out: &mut Vec<Effect>) {
     push(out, node::span(statement), EffectKind::CreateDomain { name, required });
 }
 
-/// `CREATE SCHEMA s …`: its elements are created inside it.
+/// `CREATE SCHEMA s …`: its elements are created inside it, and as new as it is (the server, and the parser, refuse
+/// elements together with `IF NOT EXISTS`).
 fn schema(statement: &SyntaxNode, out: &mut Vec<Effect>) {
     let if_not_exists = node::has(statement, K::IF_NOT_EXISTS);
-    let name = node::child(statement, &[K::NAMED_SCHEMA, K::AUTHORIZATION_SCHEMA])
-        .and_then(|target| node::tokens(&target).next())
-        .map_or_else(|| Name::bare(""), |token| Name::from_parts(&[token.text().to_owned()]));
+    // `CREATE SCHEMA AUTHORIZATION bob` makes a schema named like the role.
+    let named = node::child(statement, &[K::NAMED_SCHEMA, K::AUTHORIZATION_SCHEMA])
+        .and_then(|target| node::tokens(&target).find(|token| token.kind() != K::AUTHORIZATION_KW));
+    let name = named.map_or_else(|| Name::bare(""), |token| Name::from_parts(&[token.text().to_owned()]));
     let kind = EffectKind::Create { class: Class::Schema, name, if_not_exists, temporary: false };
     push(out, node::span(statement), kind);
-    for element in statement.children() {
-        let known =
-            matches!(element.kind(), K::IF_NOT_EXISTS | K::NAMED_SCHEMA | K::AUTHORIZATION_SCHEMA | K::GRANT);
-        // Elements go into the new schema, whatever the search path: as new as the schema itself. An element of a
-        // schema that may exist already is not judged here.
-        if !known && if_not_exists {
-            lower::unknown(statement, out);
-            return;
-        }
-    }
 }
 
 fn index(statement: &SyntaxNode, out: &mut Vec<Effect>) {

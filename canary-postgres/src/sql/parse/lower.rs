@@ -82,7 +82,9 @@ fn drop(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
     let mut found = false;
     for holder in statement.descendants().filter(|child| names.contains(&child.kind())) {
         found = true;
-        push(out, node::span(&holder), EffectKind::Drop { class, name: node::name(&holder) });
+        let name =
+            if class == Class::Routine { node::routine(&holder, &holder) } else { node::name(&holder) };
+        push(out, node::span(&holder), EffectKind::Drop { class, name });
     }
     found
 }
@@ -119,7 +121,8 @@ fn alter(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
         K::ALTER_EXTENSION => (Class::Extension, node::name_in(statement, &[K::EXTENSION_REF])),
         K::ALTER_FUNCTION | K::ALTER_PROCEDURE | K::ALTER_ROUTINE | K::ALTER_AGGREGATE => {
             let sig = [K::FUNCTION_SIG, K::PROCEDURE_SIG, K::ROUTINE_SIG, K::AGGREGATE];
-            (Class::Routine, node::name_in(statement, &sig))
+            let sig = node::child(statement, &sig);
+            (Class::Routine, sig.map_or_else(|| Name::bare(""), |sig| node::routine(&sig, &sig)))
         }
         K::ALTER_TRIGGER => {
             push(out, span, EffectKind::Trigger { table: on_table(statement), what: "alters a trigger" });
@@ -143,7 +146,6 @@ fn alter(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
         K::ALTER_DEFAULT_PRIVILEGES => return node::has(statement, K::GRANT_DEFAULT_PRIVILEGES),
         _ => return false,
     };
-    let before = out.len();
     let refs = |kind: K| {
         matches!(
             kind,
@@ -159,14 +161,16 @@ fn alter(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
                 | K::AGGREGATE
         )
     };
+    let mut actions = 0;
     for action in statement.children().skip_while(|child| !refs(child.kind())).skip(1) {
+        actions += 1;
         if !action_of(&action, class, &name, out) {
             unknown(statement, out);
             break;
         }
     }
-    // An option without an effect of its own is fine; a statement without any action is not.
-    out.len() > before || statement.children().count() > 1
+    // A statement without any action that was seen is none that is known.
+    actions > 0
 }
 
 fn action_of(action: &SyntaxNode, class: Class, name: &Name, out: &mut Vec<Effect>) -> bool {
@@ -304,7 +308,8 @@ fn revoke(statement: &SyntaxNode) -> EffectKind {
             K::TYPE_NAME_REF | K::DOMAIN_REF => Class::Type,
             _ => continue,
         };
-        objects.push((class, node::name(&node)));
+        let name = if class == Class::Routine { node::routine(&node, &node) } else { node::name(&node) };
+        objects.push((class, name));
     }
     EffectKind::Revoke { objects, what: node::words(statement) }
 }

@@ -53,6 +53,28 @@ pub(super) fn name(node: &SyntaxNode) -> Name {
     Name::from_parts(&parts)
 }
 
+/// The name of a routine with the types it takes, `f(int,text)`: overloads are different routines. Without a list of
+/// parameters (`DROP FUNCTION f`) the name alone.
+pub(super) fn routine(node: &SyntaxNode, holder: &SyntaxNode) -> Name {
+    let mut name = name(node);
+    if let Some(list) = child(holder, &[SyntaxKind::PARAM_LIST]) {
+        let taken =
+            list.children().filter(|p| p.kind() == SyntaxKind::PARAM && !has(p, SyntaxKind::PARAM_OUT));
+        let types: Vec<String> = taken.map(|param| type_of(&param)).collect();
+        name.object = format!("{}({})", name.object, types.join(","));
+    }
+    name
+}
+
+/// A parameter's type as written, in lower case.
+fn type_of(param: &SyntaxNode) -> String {
+    use SyntaxKind::{PARAM_DEFAULT, PARAM_IN, PARAM_IN_OUT, PARAM_NAME, PARAM_VARIADIC};
+    let parts = param.children().filter(|part| {
+        !matches!(part.kind(), PARAM_NAME | PARAM_DEFAULT | PARAM_IN | PARAM_IN_OUT | PARAM_VARIADIC)
+    });
+    parts.map(|part| words(&part).to_ascii_lowercase()).collect::<Vec<_>>().join(" ")
+}
+
 /// The name in the first child node of one of these kinds; empty when there is none (the parser reports that).
 pub(super) fn name_in(node: &SyntaxNode, kinds: &[SyntaxKind]) -> Name {
     child(node, kinds).map_or_else(|| Name::bare(""), |child| name(&child))

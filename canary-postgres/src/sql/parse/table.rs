@@ -30,7 +30,10 @@ pub(super) fn alter(statement: &SyntaxNode, class: Class, out: &mut Vec<Effect>)
 fn action_of(action: &SyntaxNode, class: Class, table: &Name, out: &mut Vec<Effect>) -> bool {
     let name = || table.clone();
     let constraint = || node::word_in(action, &[K::CONSTRAINT_NAME_REF]);
+    let plain_view = action.parent().is_some_and(|statement| statement.kind() == K::ALTER_VIEW);
     let kind = match action.kind() {
+        // security_invoker, security_barrier and check_option decide whose rights count and what may be written.
+        K::SET_OPTIONS | K::RESET_OPTIONS if plain_view => EffectKind::Replace { class, name: name() },
         K::CLUSTER_ON | K::SET_WITHOUT_CLUSTER | K::SET_WITHOUT_OIDS | K::SET_OPTIONS | K::RESET_OPTIONS => {
             return true;
         }
