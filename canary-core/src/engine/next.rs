@@ -182,16 +182,9 @@ fn touched(plan: &Plan, history: &History, node: &NodeId) -> bool {
 /// A node's steps back, by how far it got.
 pub(super) fn steps_back(plan: &Plan, history: &History, node: &NodeId) -> Vec<Step> {
     let actions: &[Action] = if touched(plan, history, node) && plan.way_back.is_some() {
-        &[
-            Action::Drain,
-            Action::Install,
-            Action::Restart,
-            Action::CheckHealth,
-            Action::Enable,
-            Action::ProveTraffic,
-        ]
+        &Action::REPLACE
     } else if history.status(&Step::forward(node, Action::Drain)).is_some() {
-        &[Action::CheckHealth, Action::Enable, Action::ProveTraffic]
+        &Action::PROVE
     } else {
         &[]
     };

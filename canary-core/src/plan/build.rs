@@ -16,19 +16,6 @@ pub struct PlanError {
     pub problems: Vec<String>,
 }
 
-/// What a node that is to be replaced goes through.
-const REPLACE: [Action; 6] = [
-    Action::Drain,
-    Action::Install,
-    Action::Restart,
-    Action::CheckHealth,
-    Action::Enable,
-    Action::ProveTraffic,
-];
-
-/// What a node goes through that has the artifact already.
-const PROVE: [Action; 3] = [Action::CheckHealth, Action::Enable, Action::ProveTraffic];
-
 /// Plans a release: the canary, its watch, then the peers.
 ///
 /// # Errors
@@ -113,9 +100,9 @@ fn planned(node: &NodeId, target: Digest, snapshot: &Snapshot) -> PlannedNode {
 /// A node's steps forward. `always` proves also a node that needs nothing: a canary stands for the release.
 fn node_steps(planned: &PlannedNode, always: bool) -> Vec<Step> {
     let actions: &[Action] = match planned.work {
-        Work::Replace => &REPLACE,
-        Work::Prove => &PROVE,
-        Work::Nothing if always => &PROVE,
+        Work::Replace => &Action::REPLACE,
+        Work::Prove => &Action::PROVE,
+        Work::Nothing if always => &Action::PROVE,
         Work::Nothing => &[],
     };
     actions.iter().map(|action| Step::forward(&planned.node, *action)).collect()

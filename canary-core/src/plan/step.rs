@@ -29,6 +29,13 @@ pub enum Action {
 }
 
 impl Action {
+    /// What a node goes through whose binary is replaced, in either direction.
+    pub(crate) const REPLACE: [Self; 6] =
+        [Self::Drain, Self::Install, Self::Restart, Self::CheckHealth, Self::Enable, Self::ProveTraffic];
+
+    /// What a node goes through that has the right binary already.
+    pub(crate) const PROVE: [Self; 3] = [Self::CheckHealth, Self::Enable, Self::ProveTraffic];
+
     /// The action as one word for keys and columns.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -44,10 +44,14 @@ fn finish(cx: &StepCx<'_>, state: &WatchState, end: WatchNext) -> StepOutcome {
 }
 
 /// Sleeps in short pieces and tells the listeners how far the window is.
+///
+/// Not longer than one interval by the clock that cannot jump: a system clock that was set back must not blind the watch.
 async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, at: Timestamp) {
     let clock = &cx.backends.clock;
+    let begun = clock.monotonic();
     loop {
-        let left = at.since(clock.now());
+        let waited = clock.monotonic().saturating_sub(begun);
+        let left = at.since(clock.now()).min(policy.interval.saturating_sub(waited));
         if left.is_zero() {
             return;
         }
