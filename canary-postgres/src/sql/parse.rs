@@ -12,17 +12,12 @@ mod table;
 
 use squawk_syntax::ast::AstNode as _;
 
+use super::depth::too_deep;
 use super::position::Span;
 use super::statement::{Effect, EffectKind, ParseError, Script, Statement};
 
-/// The deepest nesting of brackets that is handed to the parser, which recurses.
-const MAX_DEPTH: usize = 200;
-
 /// The stack of the thread that parses; only what is used is ever touched.
 const STACK: usize = 64 << 20;
-
-/// The longest run of tokens without a statement's end, a comma or a bracket between them.
-const MAX_RUN: usize = 20_000;
 
 /// Parses a file's text.
 ///
@@ -72,34 +67,6 @@ fn parse_here(text: &str) -> Script {
     }
     debug_assert!(parsed_to <= text.len());
     Script { statements, errors }
-}
-
-/// Refuses text that would make a recursive parser overflow its stack. Counts brackets and runs without regard to
-/// quoting: an over-estimate only refuses what nobody writes.
-fn too_deep(text: &str) -> Option<ParseError> {
-    let (mut depth, mut run) = (0_usize, 0_usize);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'(' | b'[' => (depth, run) = (depth + 1, 0),
-            b')' | b']' => (depth, run) = (depth.saturating_sub(1), 0),
-            b';' => (depth, run) = (0, 0),
-            b',' => run = 0,
-            b' ' | b'\n' | b'\t' | b'\r' | b'-' | b'+' | b'.' | b'*' | b'/' | b'=' | b'~' | b'!' | b'@'
-            | b'|' => {
-                run += 1;
-            }
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            let message = format!("brackets nested deeper than {MAX_DEPTH}");
-            return Some(ParseError { at, message });
-        }
-        if run > MAX_RUN {
-            let message = format!("an expression of more than {MAX_RUN} parts without a comma or bracket");
-            return Some(ParseError { at, message });
-        }
-    }
-    None
 }
 
 /// Records an effect of a clause.

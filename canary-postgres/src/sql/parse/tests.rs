@@ -9,8 +9,20 @@ fn deep_and_long_text_is_refused_and_does_not_overflow() {
         format!("SELECT {}1", "[".repeat(100_000)),
         format!("SELECT {}1", "- ".repeat(100_000)),
         format!("SELECT {}1", "NOT ".repeat(100_000)),
+        format!("SELECT {}1", "(')' || ".repeat(100_000)),
+        format!("SELECT $$'$$ || {}1", "(')' || ".repeat(100_000)),
     ] {
         assert!(!parse(&text).errors.is_empty());
+    }
+    // Just below the limits the parser's stack suffices.
+    for text in [
+        format!("SELECT {}1", "NOT ".repeat(4_900)),
+        format!("SELECT {}1", "- ".repeat(2_400)),
+        format!("SELECT 1{}", "::int".repeat(2_400)),
+        format!("SELECT {}1 {}", "CASE WHEN true THEN ".repeat(900), "END ".repeat(900)),
+        format!("SELECT 1{}", " UNION SELECT 1".repeat(1_600)),
+    ] {
+        assert_eq!(parse(&text).statements.len(), 1, "{:?}", parse(&text).errors.first());
     }
     let fine = format!("SELECT {}1{}", "(".repeat(150), ")".repeat(150));
     assert!(parse(&fine).errors.is_empty());
