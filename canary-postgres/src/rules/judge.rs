@@ -6,7 +6,7 @@ use canary_core::traits::Finding;
 
 use super::catalog::{Rule, rule};
 use super::schema::{Baseline, NewObjects};
-use crate::sql::position::{Span, line_and_column, shown};
+use crate::sql::position::{Lines, Span, shown};
 use crate::sql::statement::{Effect, EffectKind, Script, Statement};
 
 /// Where findings of a file are said to be.
@@ -26,6 +26,8 @@ pub(crate) struct Judge {
     pub(super) new: NewObjects,
     /// Constraints added in the file at hand: table and name.
     pub(super) added_here: HashSet<(String, String)>,
+    /// The lines of the file at hand.
+    lines: Lines,
     findings: Vec<Finding>,
 }
 
@@ -38,8 +40,9 @@ impl Judge {
     /// Judges one file.
     pub(crate) fn file(&mut self, place: Place<'_>, script: &Script) {
         self.added_here.clear();
+        self.lines = Lines::of(place.text);
         if let Some(error) = script.errors.first() {
-            let position = line_and_column(place.text, error.at);
+            let position = self.lines.at(place.text, error.at);
             let span = Span { start: floor(place.text, error.at), end: floor(place.text, error.at + 80) };
             let more = script.errors.len() - 1;
             let more = if more == 0 { String::new() } else { format!(" (and {more} more errors after it)") };
@@ -65,7 +68,7 @@ impl Judge {
 
     /// Records a finding about an effect.
     pub(super) fn found(&mut self, at: At<'_>, name: &str, what: &str) {
-        let position = line_and_column(at.place.text, at.effect.span.start);
+        let position = self.lines.at(at.place.text, at.effect.span.start);
         let finding = finding(rule(name), at.place, position, at.statement.span, what);
         self.findings.push(finding);
     }

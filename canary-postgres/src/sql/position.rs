@@ -12,24 +12,30 @@ pub(crate) struct Span {
 /// The longest statement text a finding carries, in characters.
 const SHOWN: usize = 200;
 
-/// Line and column (in characters) of a byte offset, both from 1.
-///
-/// `\n`, `\r\n` and a lone `\r` end a line, as they end a `--` comment for the server.
-pub(crate) fn line_and_column(text: &str, offset: usize) -> (u64, u64) {
-    let offset = (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    let (mut line, mut column) = (1_u64, 1_u64);
-    let mut before = text[..offset].chars().peekable();
-    while let Some(c) = before.next() {
-        match c {
-            '\n' => (line, column) = (line + 1, 1),
-            '\r' if before.peek() == Some(&'\n')
-                || text[offset..].starts_with('\n') && before.peek().is_none() => {}
-            '\r' => (line, column) = (line + 1, 1),
-            '\u{feff}' if (line, column) == (1, 1) => {}
-            _ => column += 1,
-        }
+/// Where the lines of a text start.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// Finds the lines. `\n`, `\r\n` and a lone `\r` end one, as they end a `--` comment for the server.
+    pub(crate) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let ends = |at: usize| bytes[at] == b'\n' || bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n');
+        let starts = std::iter::once(0).chain((0..bytes.len()).filter(|at| ends(*at)).map(|at| at + 1));
+        Self { starts: starts.collect() }
     }
-    (line, column)
+
+    /// Line and column (in characters) of a byte offset, both from 1; a byte order mark has no column.
+    pub(crate) fn at(&self, text: &str, offset: usize) -> (u64, u64) {
+        let offset = (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let before =
+            text.get(start..offset).unwrap_or_default().trim_start_matches('\u{feff}').chars().count();
+        (u64::try_from(line).unwrap_or(u64::MAX), u64::try_from(before).unwrap_or(u64::MAX).saturating_add(1))
+    }
 }
 
 /// The statement's text on one line, cut to 200 characters.
@@ -56,10 +62,10 @@ mod tests {
     #[test]
     fn counts_every_line_ending_once() {
         let text = "a\r\nb\rc\nä d";
-        let at = |needle: &str| line_and_column(text, text.find(needle).unwrap());
+        let at = |needle: &str| Lines::of(text).at(text, text.find(needle).unwrap());
         assert_eq!((at("a"), at("b"), at("c"), at("d")), ((1, 1), (2, 1), (3, 1), (4, 3)));
-        assert_eq!(line_and_column("\u{feff}x", 3), (1, 1));
-        assert_eq!(line_and_column("", 9), (1, 1));
+        assert_eq!(Lines::of("\u{feff}x").at("\u{feff}x", 3), (1, 1));
+        assert_eq!(Lines::of("").at("", 9), (1, 1));
     }
 
     #[test]
