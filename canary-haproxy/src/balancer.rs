@@ -81,15 +81,20 @@ impl HaproxyLoadBalancer {
         body(&command, &raw).map(|_| ())
     }
 
-    /// Reads both tables between two looks at the process: `None` when another one answered in between.
-    async fn observe_once(&self) -> Result<Option<Observed>, BackendError> {
+    /// Reads both tables between two looks at the process: `None` when another one answered in between. `first` is
+    /// sent before, in the same go, and must be answered with nothing.
+    async fn observe_once(&self, first: Option<&Command>) -> Result<Option<Observed>, BackendError> {
         let info = Command::show_info();
         let state = Command::show_servers_state(self.pool());
         let stat = Command::show_stat(self.pool());
-        let commands = [info.clone(), state.clone(), stat.clone(), info.clone()];
-        let replies = self.transport.send(&commands).await?;
+        let reads = [info.clone(), state.clone(), stat.clone(), info.clone()];
+        let commands: Vec<_> = first.into_iter().chain(&reads).cloned().collect();
+        let mut replies = self.transport.send(&commands).await?;
+        if let (Some(first), false) = (first, replies.is_empty()) {
+            body(first, &replies.remove(0))?;
+        }
         let [before, state_raw, stat_raw, after] = replies.as_slice() else {
-            return Err(failed(ErrorKind::Protocol, &state, "the transport brought not four replies"));
+            return Err(failed(ErrorKind::Protocol, &state, "the transport brought not one reply a command"));
         };
         let process = process(&info, before)?;
         let rows = self.rows(&state, state_raw).await?;
@@ -121,12 +126,22 @@ impl HaproxyLoadBalancer {
     /// Reads the pool from one process.
     pub(crate) async fn observe(&self) -> Result<Observed, BackendError> {
         for _ in 0..2 {
-            if let Some(observed) = self.observe_once().await? {
+            if let Some(observed) = self.observe_once(None).await? {
                 return Ok(observed);
             }
         }
         let text = "another HAProxy process answered while the pool was read, twice in a row";
         Err(failed(ErrorKind::Protocol, &Command::show_info(), text).transient(RETRY_AFTER))
+    }
+
+    /// The pool as the engine sees it.
+    fn state(&self, observed: &Observed) -> Result<PoolState, BackendError> {
+        let Observed { process, rows, counters } = observed;
+        assemble(self.pool(), process.epoch(), rows, counters).map_err(|error| {
+            // The tables come one after the other: a server added or deleted in between is in one only.
+            let command = Command::show_servers_state(self.pool());
+            not_understood(&command, "", error).transient(RETRY_AFTER)
+        })
     }
 
     async fn rows(&self, command: &Command, raw: &str) -> Result<Vec<ServerRow>, BackendError> {
@@ -181,16 +196,21 @@ impl LoadBalancer for HaproxyLoadBalancer {
     }
 
     async fn servers(&self) -> Result<PoolState, BackendError> {
-        let Observed { process, rows, counters } = self.observe().await?;
-        assemble(self.pool(), process.epoch(), &rows, &counters).map_err(|error| {
-            // The tables come one after the other: a server added or deleted in between is in one only.
-            let command = Command::show_servers_state(self.pool());
-            not_understood(&command, "", error).transient(RETRY_AFTER)
-        })
+        let observed = self.observe().await?;
+        self.state(&observed)
     }
 
-    async fn set_admin(&self, node: &NodeId, state: AdminState) -> Result<(), BackendError> {
-        self.change(Command::set_state(self.pool(), node, state)).await
+    async fn set_admin(&self, node: &NodeId, state: AdminState) -> Result<PoolState, BackendError> {
+        let command = Command::set_state(self.pool(), node, state);
+        // What failed after the change says nothing about the change.
+        let unsure = |error: BackendError| {
+            let of_the_change = error.operation() == command.to_string();
+            if of_the_change { error } else { error.outcome_is(CallOutcome::Unknown) }
+        };
+        match self.observe_once(Some(&command)).await.map_err(unsure)? {
+            Some(observed) => self.state(&observed).map_err(unsure),
+            None => self.servers().await.map_err(unsure),
+        }
     }
 
     async fn set_weight(&self, node: &NodeId, weight: Weight) -> Result<(), BackendError> {

@@ -11,7 +11,7 @@ use super::{Backends, Plan};
 use crate::fleet::NodeId;
 use crate::journal::{Entry, History};
 use crate::plan::{Direction, Step};
-use crate::traits::{BackendError, PoolState, Progress, Retry, Server};
+use crate::traits::{AdminState, BackendError, PoolState, Progress, Retry, Server};
 
 /// Why a step failed.
 #[derive(Debug)]
@@ -146,8 +146,19 @@ impl<'a> StepCx<'a> {
 
     /// Reads the pool and the step's node in it.
     pub(super) async fn server(&self) -> Result<(PoolState, Server), Failure> {
-        let node = self.node()?;
         let pool = self.pool().await?;
+        self.in_pool(pool)
+    }
+
+    /// Asks for an admin state of the step's node, and gives the pool and the node as read back.
+    pub(super) async fn set_admin(&self, state: AdminState) -> Result<(PoolState, Server), Failure> {
+        let node = self.node()?;
+        let pool = self.call(|| self.backends.lb.set_admin(node, state)).await?;
+        self.in_pool(pool)
+    }
+
+    fn in_pool(&self, pool: PoolState) -> Result<(PoolState, Server), Failure> {
+        let node = self.node()?;
         match pool.server(node).cloned() {
             Some(server) => Ok((pool, server)),
             None => Err(Failure::new(

@@ -70,7 +70,7 @@ impl Backends {
             match &self.sli {
                 Some(source) => checks.extend(self.slis(source.as_ref(), spec, watch).await),
                 None => {
-                    checks.push(Check::failed("metrics", "SLIs are watched, but no source is configured"))
+                    checks.push(Check::failed("metrics", "SLIs are watched, but no source is configured"));
                 }
             }
         }

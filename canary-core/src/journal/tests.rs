@@ -77,7 +77,7 @@ async fn every_flipped_byte_is_found() {
         match read(&path) {
             Err(_) => {}
             Ok(journal) => {
-                assert!(journal.torn > 0 && journal.records.len() < whole.records.len(), "byte {i}")
+                assert!(journal.torn > 0 && journal.records.len() < whole.records.len(), "byte {i}");
             }
         }
     }

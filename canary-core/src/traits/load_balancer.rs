@@ -174,8 +174,8 @@ pub struct LbCapabilities {
 
 /// A balancer that fronts one pool.
 ///
-/// Reads report what is; writes ask for a change and return when the balancer has acknowledged it. The engine reads
-/// back after every write, so an implementation need not wait for a change to take effect.
+/// Reads report what is; writes ask for a change and return when the balancer has acknowledged it. Nothing waits for a
+/// change to take effect: that is the engine's, which believes what is read back.
 #[async_trait]
 pub trait LoadBalancer: Display + Debug + Send + Sync + 'static {
     /// What this balancer can do.
@@ -188,12 +188,15 @@ pub trait LoadBalancer: Display + Debug + Send + Sync + 'static {
     /// partial answer is an error, never a shorter list.
     async fn servers(&self) -> Result<PoolState, BackendError>;
 
-    /// Asks for an admin state. Repeating it is safe and changes nothing.
+    /// Asks for an admin state, and reads the pool right after it was acknowledged. Repeating it is safe.
+    ///
+    /// Asking and reading are one call because a balancer may be slow to reach; what is returned is as
+    /// [`Self::servers`] would report it, not what was asked for.
     ///
     /// # Errors
-    /// `NotFound` when the server does not exist, `Refused` with the balancer's words otherwise. With
-    /// `outcome: Unknown` the engine reads back.
-    async fn set_admin(&self, node: &NodeId, state: AdminState) -> Result<(), BackendError>;
+    /// `NotFound` when the server does not exist, `Refused` with the balancer's words otherwise; as [`Self::servers`]
+    /// when the pool could not be read afterwards.
+    async fn set_admin(&self, node: &NodeId, state: AdminState) -> Result<PoolState, BackendError>;
 
     /// Sets the absolute weight. Repeating it is safe.
     ///

@@ -2,30 +2,41 @@
 
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
+use crate::plan::{Action, Step};
 use crate::traits::AdminState;
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
-    let (pool, before) = cx.server().await?;
-    // The counter before the node is put back is what its first request is told by.
-    cx.fact("served_before", before.served);
+    let drained = cx.history().status(&sibling(cx.step, Action::Drain)).is_some();
+    // A node that this rollout drained need not be looked at before it is put back.
+    let (mut pool, mut server) =
+        if drained { cx.set_admin(AdminState::Ready).await? } else { cx.server().await? };
+    let changed = drained || server.admin != AdminState::Ready;
+    // Its first request is told by the counter growing from here.
+    cx.fact("served_before", server.served);
     cx.fact("epoch", &pool.epoch);
     let mut wait = cx.waiting("the balancer to find it up", cx.plan.spec.enable.up_timeout);
-    let mut server = before.clone();
     loop {
         if server.serving() {
             cx.fact("weight", server.weight.value());
-            return Ok(before.admin != AdminState::Ready);
+            return Ok(changed);
         }
         if server.weight.value() == 0 {
             let message = format!("{node} has weight 0 in the balancer: it would never be sent a request");
             return Err(Failure::new(FailureClass::Backend, message));
         }
-        if server.admin == AdminState::Ready {
-            wait.pause(format!("{}, {}", server.admin, server.operational)).await?;
-        } else {
-            cx.call(|| cx.backends.lb.set_admin(node, AdminState::Ready)).await?;
+        if server.admin != AdminState::Ready {
+            (pool, server) = cx.set_admin(AdminState::Ready).await?;
+            if server.serving() {
+                continue;
+            }
         }
-        (_, server) = cx.server().await?;
+        wait.pause(format!("{}, {} (process {})", server.admin, server.operational, pool.epoch)).await?;
+        (pool, server) = cx.server().await?;
     }
+}
+
+/// Another step of the same node in the same direction.
+fn sibling(step: &Step, action: Action) -> Step {
+    Step { action, ..step.clone() }
 }

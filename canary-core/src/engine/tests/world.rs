@@ -170,15 +170,17 @@ impl LoadBalancer for World {
         })
     }
 
-    async fn set_admin(&self, node: &NodeId, admin: AdminState) -> Result<(), BackendError> {
-        let mut state = self.enter("set_admin")?;
-        let n = state.node(node);
-        let changed = n.admin != admin;
-        n.admin = admin;
-        if changed {
-            state.effects.push(format!("{node} {admin}"));
+    async fn set_admin(&self, node: &NodeId, admin: AdminState) -> Result<PoolState, BackendError> {
+        {
+            let mut state = self.enter("set_admin")?;
+            let n = state.node(node);
+            let changed = n.admin != admin;
+            n.admin = admin;
+            if changed {
+                state.effects.push(format!("{node} {admin}"));
+            }
         }
-        Ok(())
+        self.servers().await
     }
 
     async fn set_weight(&self, _: &NodeId, _: Weight) -> Result<(), BackendError> {
