@@ -274,9 +274,8 @@ impl Inner {
     ) -> Result<Option<Duration>, BackendError> {
         let newest = vector_of(&answer)?.first().map(value_of).transpose()?;
         let age = newest.map(|seconds| {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
             let now = at.as_millis() as f64 / 1000.0;
-            Duration::try_from_secs_f64((now - seconds).max(0.0)).unwrap_or(Duration::MAX)
+            Duration::from_millis(((now - seconds).max(0.0) * 1000.0).round() as u64)
         });
         let reply = age.map_or_else(|| "no series now".to_owned(), |age| format!("{age:?} before"));
         evidence.note(text, &reply, &answer);
