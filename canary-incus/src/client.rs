@@ -120,7 +120,7 @@ impl IncusClient {
     pub async fn exists(&self, node: &NodeId) -> Result<bool, BackendError> {
         let path = format!("/1.0/instances/{node}?project={}", self.project);
         let operation = "look up the instance";
-        match self.call::<Value>(operation, self.http.request(Method::GET, &path)).await? {
+        match self.call::<Value>(operation, self.request(Method::GET, &path)).await? {
             Ok(_) => Ok(true),
             Err(fault) if fault.code == 404 && fault.message != "Project not found" => Ok(false),
             Err(fault) => Err(refused(&fault, operation, Some(node), &self.project)),
@@ -141,7 +141,7 @@ impl IncusClient {
         exec: &ExecRequest<'_>,
     ) -> Result<OperationId, BackendError> {
         let path = format!("/1.0/instances/{node}/exec?project={}", self.project);
-        let request = self.http.request(Method::POST, &path).json(exec);
+        let request = self.request(Method::POST, &path).json(exec);
         let started: Operation = self.require(operation, Some(node), request).await?;
         Ok(started.id)
     }
@@ -156,7 +156,7 @@ impl IncusClient {
         let seconds = crate::exec::whole_seconds(slice);
         let path = format!("/1.0/operations/{}/wait?timeout={seconds}&project={}", id.as_str(), self.project);
         let deadline = Duration::from_secs(seconds) + self.timeouts.call;
-        self.call(operation, self.http.request(Method::GET, &path).timeout(deadline)).await
+        self.call(operation, self.request(Method::GET, &path).timeout(deadline)).await
     }
 
     /// Reads a command's recorded output.
@@ -167,7 +167,7 @@ impl IncusClient {
         id: &OperationId,
         stream: Stream,
     ) -> Result<Vec<u8>, BackendError> {
-        let request = self.http.request(Method::GET, &self.recorded_path(node, id, stream));
+        let request = self.request(Method::GET, &self.recorded_path(node, id, stream));
         let reply = self.http.send(operation, request).await.map_err(|error| self.explained(error))?;
         if reply.status.is_success() {
             return Ok(reply.body);
@@ -184,7 +184,7 @@ impl IncusClient {
         id: &OperationId,
         stream: Stream,
     ) -> Result<(), BackendError> {
-        let request = self.http.request(Method::DELETE, &self.recorded_path(node, id, stream));
+        let request = self.request(Method::DELETE, &self.recorded_path(node, id, stream));
         self.require::<Value>(operation, Some(node), request).await.map(drop)
     }
 
@@ -201,7 +201,7 @@ impl IncusClient {
         path: &RemotePath,
         body: Body,
     ) -> Result<(), BackendError> {
-        let request = self.http.request(Method::POST, &self.file_path(node, path));
+        let request = self.request(Method::POST, &self.file_path(node, path));
         let request = request
             .header("content-type", "application/octet-stream")
             .header("x-incus-type", "file")
@@ -221,7 +221,7 @@ impl IncusClient {
         operation: &str,
         path: &RemotePath,
     ) -> Result<Incoming, BackendError> {
-        let request = self.http.request(Method::GET, &self.file_path(node, path));
+        let request = self.request(Method::GET, &self.file_path(node, path));
         let request = request.timeout(self.timeouts.transfer);
         let incoming = self.http.open(operation, request).await.map_err(|error| self.explained(error))?;
         if incoming.status.is_success() {
@@ -239,7 +239,7 @@ impl IncusClient {
         operation: &str,
         path: &RemotePath,
     ) -> Result<(), BackendError> {
-        let request = self.http.request(Method::DELETE, &self.file_path(node, path));
+        let request = self.request(Method::DELETE, &self.file_path(node, path));
         match self.call::<Value>(operation, request).await? {
             Ok(_) => Ok(()),
             Err(fault) if fault.code == 404 && !fault.message.ends_with("Instance not found") => Ok(()),
@@ -251,13 +251,26 @@ impl IncusClient {
         format!("/1.0/instances/{node}/files?path={}&project={}", api::encode(path.as_str()), self.project)
     }
 
+    /// A request; over the Unix socket each has a connection of its own.
+    ///
+    /// The daemon's Unix listener looks at a new connection's first bytes before it accepts the next one, so that one
+    /// silent connection keeps everybody waiting (seen with 6.0.4: every other client hangs until it speaks or closes).
+    /// A pool of connections makes silent ones, when it opens a spare and then gets an older one back in time.
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, path);
+        match self.endpoint {
+            Endpoint::Unix(_) => request.header("connection", "close"),
+            Endpoint::Https { .. } => request,
+        }
+    }
+
     async fn get<T: DeserializeOwned>(
         &self,
         operation: &str,
         node: Option<&NodeId>,
         path: &str,
     ) -> Result<T, BackendError> {
-        let read = self.require(operation, node, self.http.request(Method::GET, path)).await;
+        let read = self.require(operation, node, self.request(Method::GET, path)).await;
         read.map_err(|error| error.outcome_is(CallOutcome::NotApplied))
     }
 

@@ -81,7 +81,10 @@ fn split_indented(answer: &str) -> Option<(u16, String)> {
     let mut body = Vec::new();
     for line in answer.lines() {
         match line.strip_prefix("  ") {
-            Some(head) if body.is_empty() => status = status_of(head).or(status),
+            // The first: a wget that follows redirects must not make a redirect look healthy.
+            Some(head) if body.is_empty() => {
+                status = status.or_else(|| status_of(head).filter(|status| *status >= 200));
+            }
             _ => body.push(line),
         }
     }

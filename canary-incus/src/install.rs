@@ -23,8 +23,8 @@ impl IncusClient {
         artifact: &Artifact,
     ) -> Result<InstallReport, BackendError> {
         let file = open_unchanged(artifact).await?;
-        let there = self.prepare(node, target, artifact.facts.size).await?;
-        if there == (Lies::File { size: artifact.facts.size, sha256: Some(artifact.facts.sha256) }) {
+        let prepared = self.prepare(node, target, &artifact.facts).await;
+        if prepared.map_err(|error| error.outcome_is(CallOutcome::NotApplied))? == Place::Done {
             return Ok(InstallReport { changed: false, facts: artifact.facts });
         }
         let beside = beside(target, &artifact.facts.sha256)?;
@@ -39,34 +39,43 @@ impl IncusClient {
         Ok(InstallReport { changed: true, facts })
     }
 
-    /// Clears leftovers and checks that the file can be put there.
-    async fn prepare(&self, node: &NodeId, target: &RemotePath, size: u64) -> Result<Lies, BackendError> {
+    /// Clears leftovers and checks that the file can be put there; the target stays as it is.
+    async fn prepare(
+        &self,
+        node: &NodeId,
+        target: &RemotePath,
+        wanted: &FileFacts,
+    ) -> Result<Place, BackendError> {
+        let size = wanted.size;
         let arguments = [target.as_str(), &size.to_string()];
         let output = self.script(node, OPERATION, scripts::PREPARE, &arguments, self.timeouts().exec).await?;
         let refuse = |kind, text: String| {
             Err(unchanged(kind, OPERATION, text).with("node", node).with("path", target))
         };
         if output.code != 0 {
-            return Err(script_failed(OPERATION, node, &output).outcome_is(CallOutcome::NotApplied));
+            return Err(script_failed(OPERATION, node, &output));
         }
         let (there, free) = match files::prepared(&output.stdout_text()) {
             Some(Prepared::Ready(there, free)) => (there, free),
             Some(Prepared::NoDirectory) => {
                 return refuse(ErrorKind::NotFound, "its directory does not exist there".to_owned());
             }
-            None => return Err(unreadable(OPERATION, node, &output).outcome_is(CallOutcome::NotApplied)),
+            None => return Err(unreadable(OPERATION, node, &output)),
         };
         if let Err(what) = there.replaceable() {
             return refuse(ErrorKind::Refused, format!("what lies there is {what}"));
         }
+        if there == (Lies::File { size, sha256: Some(wanted.sha256) }) {
+            return Ok(Place::Done);
+        }
         match free {
-            Some(free) if free < size && !same_size_in_place(&there, size) => {
+            Some(free) if free < size => {
                 let text = format!(
                     "no space left on device: {size} bytes are needed beside the file in place, {free} are free"
                 );
                 refuse(ErrorKind::Exhausted, text)
             }
-            _ => Ok(there),
+            _ => Ok(Place::Free),
         }
     }
 
@@ -115,9 +124,13 @@ impl IncusClient {
     }
 }
 
-/// Whether the file in place may be the wanted one already, so that no space is needed.
-fn same_size_in_place(there: &Lies, size: u64) -> bool {
-    matches!(there, Lies::File { size: found, .. } if *found == size)
+/// What is to be done at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing: the wanted file lies there.
+    Done,
+    /// The wanted file can be put there.
+    Free,
 }
 
 /// The name a push goes to; `prepare.sh` knows it by its pattern.

@@ -90,6 +90,13 @@ fn interim_answers_are_passed_over() {
 }
 
 #[test]
+fn a_redirect_that_was_followed_is_still_one() {
+    let followed = "wget\n  HTTP/1.1 302 Found\n  Location: /200\n  HTTP/1.1 200 OK\nok";
+    let (healthy, status, detail, _) = seen(followed, "\nended 0\n");
+    assert_eq!((healthy, status, detail.as_str()), (false, Some(302), "status 302: ok"));
+}
+
+#[test]
 fn what_is_no_answer_is_no_report() {
     assert_eq!(parse("", ""), None);
     assert_eq!(parse("telnet\nHTTP/1.1 200 OK\r\n\r\n", ""), None);

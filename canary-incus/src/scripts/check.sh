@@ -42,8 +42,10 @@ if command -v curl >/dev/null 2>&1; then
     limited curl -q -g -s -S -i --http1.1 --noproxy '*' -A canary -- "$url" | head -c 4096
 elif command -v wget >/dev/null 2>&1; then
     echo wget
-    # -S writes the head to standard error, before the body comes on standard output.
-    limited wget -q -S -O - -T "$whole" -U canary "$url" 2>&1 | head -c 4096
+    # -S writes the head to standard error, before the body comes on standard output. BusyBox knows fewer options.
+    set --
+    if wget --version 2>/dev/null | grep -q 'GNU Wget'; then set -- --no-config --max-redirect=0 --tries=1; fi
+    limited wget "$@" -q -S -O - -T "$whole" -U canary "$url" 2>&1 | head -c 4096
 elif command -v python3 >/dev/null 2>&1; then
     echo python3
     limited python3 -I -S -c "$python" "$port" "$path" "$seconds"

@@ -2,7 +2,7 @@
 # `link TARGET` or `special`.
 for path; do
     if [ -L "$path" ]; then
-        printf 'link %s\n' "$(readlink -- "$path" | tr '\n' '?')"
+        printf 'link %s\n' "$(readlink -n -- "$path" | tr '\n' '?')"
     elif [ -f "$path" ]; then
         size=$(stat -c %s -- "$path") && sum=$(sha256sum <"$path") || exit 1
         printf 'file %s %s\n' "$size" "${sum%% *}"

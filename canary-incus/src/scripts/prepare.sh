@@ -13,7 +13,7 @@ for stale in "$target".canary-????????????; do
     fi
 done
 if [ -L "$target" ]; then
-    printf 'link %s\n' "$(readlink -- "$target" | tr '\n' '?')"
+    printf 'link %s\n' "$(readlink -n -- "$target" | tr '\n' '?')"
 elif [ -f "$target" ]; then
     there=$(stat -c %s -- "$target") || exit 1
     sum=-

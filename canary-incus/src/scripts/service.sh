@@ -4,8 +4,8 @@ state=$(systemctl show --no-pager \
 printf '%s\n' "$state"
 pid=$(printf '%s\n' "$state" | sed -n 's/^MainPID=//p')
 if [ -n "$pid" ] && [ "$pid" != 0 ]; then
-    printf 'Exe=%s\n' "$(readlink -- "/proc/$pid/exe" | tr '\n' '?')"
+    printf 'Exe=%s\n' "$(readlink -n -- "/proc/$pid/exe" | tr '\n' '?')"
     printf 'ExeFile=%s\n' "$(stat -L -c %d:%i -- "/proc/$pid/exe" 2>/dev/null)"
 fi
-printf 'Target=%s\n' "$(readlink -f -- "$2" | tr '\n' '?')"
+printf 'Target=%s\n' "$(readlink -n -f -- "$2" | tr '\n' '?')"
 printf 'TargetFile=%s\n' "$(stat -L -c %d:%i -- "$2" 2>/dev/null)"
