@@ -6,23 +6,82 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PathBufValueParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::commands::{self, Context};
 use crate::environment::Environment;
-use crate::error::CommandError;
-use crate::settings::reference;
+use crate::error::{CommandError, ErrorKind};
+use crate::render::{Format, Screen, line};
+use crate::settings::{Setting, Settings, flags, reference};
 
 /// All commands.
 #[must_use]
 pub fn command() -> Command {
+    let all = |_: &Setting| true;
+    let fleet = |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics");
+    let gate = |s: &Setting| matches!(s.section(), "migrations" | "" | "state");
+    let journal = |s: &Setting| matches!(s.section(), "state") || matches!(s.flag, "service" | "pool");
     Command::new("canary-cli")
         .about("Ships a binary to a fleet, one node at a time, and takes it back when it is bad.")
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
-        .arg_required_else_help(true)
+        .subcommand(with_settings("run", "Ships the artifact: canary, watch, peers", all))
+        .subcommand(with_settings("plan", "Shows what run would do, and what stands against it", all))
+        .subcommand(
+            with_settings("resume", "Goes on with an interrupted rollout", fleet)
+                .arg(switch("back", "Goes back instead of forward")),
+        )
+        .subcommand(
+            with_settings(
+                "rollback",
+                "Brings the previous binary back to every node that has another",
+                fleet,
+            )
+            .arg(switch("dry-run", "Shows the plan and changes nothing")),
+        )
+        .subcommand(with_settings("status", "Shows the last rollout and what is where", fleet))
+        .subcommand(
+            with_settings("doctor", "Checks everything a rollout needs and changes nothing", all)
+                .arg(switch("settings", "Also shows each setting and where it came from")),
+        )
+        .subcommand(
+            with_settings("gate", "Judges the migrations alone", gate)
+                .mut_arg("migrations.base", |arg| arg.visible_alias("base"))
+                .mut_arg("migrations.dir", |arg| arg.visible_alias("dir"))
+                .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
+        )
+        .subcommand(
+            Command::new("log")
+                .about("Reads the journal")
+                .subcommand_required(true)
+                .subcommand(
+                    with_settings(
+                        "show",
+                        "Shows the records of a rollout, the last one if none is named",
+                        journal,
+                    )
+                    .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list"))
+                    .arg(switch("all", "Shows every record")),
+                )
+                .subcommand(with_settings("list", "Lists the rollouts", journal)),
+        )
         .subcommand(
             Command::new("configuration").about("Prints every setting with its variable, flag and default"),
         )
+}
+
+fn with_settings(name: &'static str, about: &'static str, shown: impl Fn(&Setting) -> bool) -> Command {
+    let output = Arg::new("output")
+        .long("output")
+        .value_name("FORMAT")
+        .value_parser(["human", "plain", "json"])
+        .default_value("human")
+        .help("How to write: for people, for logs, or one JSON object a line");
+    flags::add(Command::new(name).about(about).arg(file_argument()).arg(output), shown)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
 }
 
 /// The `-f` of every command that reads settings.
@@ -42,52 +101,90 @@ pub fn named_file(matches: &ArgMatches) -> Option<PathBuf> {
     matches.get_one("file").cloned()
 }
 
-/// Runs one command of the process' own arguments and surroundings.
+/// Runs one command with the process' own arguments, surroundings and output.
 #[must_use]
 pub fn main() -> ExitCode {
-    let result = Environment::of_process()
-        .map_err(|error| {
-            CommandError::usage(
+    let code = match Environment::of_process() {
+        Ok(environment) => {
+            run(std::env::args_os().collect(), &environment, std::io::stdout(), &mut std::io::stderr())
+        }
+        Err(error) => {
+            let error = CommandError::usage(
                 format!("cannot tell the current directory: {error}"),
                 "change to one that exists",
-            )
-        })
-        .and_then(|environment| run(std::env::args_os().collect(), &environment));
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            // proof: when standard error is gone there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{error}");
-            ExitCode::from(error.exit_code())
+            );
+            tell(&mut std::io::stderr(), &error);
+            error.exit_code()
         }
-    }
+    };
+    ExitCode::from(code)
 }
 
-/// Runs one command; the result is the exit code.
-///
-/// # Errors
-/// What stopped the command.
-pub fn run(arguments: Vec<OsString>, _environment: &Environment) -> Result<u8, CommandError> {
+/// Runs one command and tells what stopped it; the result is the exit code.
+pub fn run(
+    arguments: Vec<OsString>,
+    environment: &Environment,
+    mut out: impl Write + Send + 'static,
+    err: &mut dyn Write,
+) -> u8 {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // Help and version come as errors, too.
         Err(error) if error.exit_code() == 0 => {
-            print(&error.to_string());
-            return Ok(0);
+            let _ = write!(out, "{error}").and_then(|()| out.flush());
+            return 0;
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            let error = CommandError::from(error);
+            tell(err, &error);
+            return error.exit_code();
+        }
     };
-    match matches.subcommand() {
-        Some(("configuration", _)) => {
-            print(&reference::markdown());
-            Ok(0)
+    // proof: clap refuses a command line without a command.
+    let Some((name, matches)) = matches.subcommand() else { return ErrorKind::Bug.exit_code() };
+    if name == "configuration" {
+        let _ = write!(out, "{}", reference::markdown()).and_then(|()| out.flush());
+        return 0;
+    }
+    let leaf = matches.subcommand().map_or(matches, |(_, inner)| inner);
+    let screen = screen(leaf, environment, out);
+    let result = Settings::read(named_file(leaf).as_deref(), Some(leaf), environment).and_then(|settings| {
+        commands::dispatch(name, matches, Context { settings, environment, screen: &screen })
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            if screen.json() {
+                screen.line(json_error(&error));
+            } else {
+                tell(err, &error);
+            }
+            error.exit_code()
         }
-        other => Err(CommandError::bug(format!("no command handles {other:?}"))),
     }
 }
 
-/// Writes to standard output; a reader that went away is no error.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+fn screen(matches: &ArgMatches, environment: &Environment, out: impl Write + Send + 'static) -> Screen {
+    let format = match matches.get_one::<String>("output").map(String::as_str) {
+        Some("json") => Format::Json,
+        Some("plain") => Format::Plain,
+        _ => Format::Human,
+    };
+    let dumb = environment.text("TERM") == Some("dumb");
+    let colours = environment.text("NO_COLOR").is_none() && !dumb;
+    Screen::new(out, format, environment.terminal && !dumb, colours)
+}
+
+/// Tells an error; when nobody listens there is nobody left to tell.
+fn tell(err: &mut dyn Write, error: &CommandError) {
+    let _ = writeln!(err, "{error}");
+}
+
+fn json_error(error: &CommandError) -> String {
+    let problems: Vec<_> = error
+        .problems
+        .iter()
+        .map(|problem| serde_json::json!({ "message": problem.message, "hint": problem.hint }))
+        .collect();
+    line("error", serde_json::json!({ "exit_code": error.exit_code(), "problems": problems }))
 }

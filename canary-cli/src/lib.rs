@@ -1,6 +1,9 @@
-//! The command line of the canary rollout engine, as a library: settings in layers, commands, rendering.
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
+mod commands;
 pub mod environment;
 pub mod error;
+pub mod render;
 pub mod settings;
+pub mod wiring;

@@ -286,14 +286,13 @@ settings! {
 /// The conventions of migration files that can be named.
 pub const CONVENTIONS: &[&str] = &[
     "auto",
-    "plain",
     "sqlx",
     "diesel",
-    "refinery",
+    "golang-migrate",
     "goose",
     "dbmate",
-    "golang-migrate",
     "sql-migrate",
-    "tern",
+    "refinery",
     "flyway",
+    "plain",
 ];

@@ -31,18 +31,18 @@ pub(super) fn read(variables: &BTreeMap<String, OsString>, gathered: &mut Gather
     }
 }
 
-/// `CANARY_…` variables that nothing reads: most likely misspelt. Warnings, since others may use such names too.
+/// `CANARY_…` variables that nothing reads and that look like one that is read. Warnings, since others may use such
+/// names too; the lab's own variables are left alone.
 pub(super) fn unknown(variables: &BTreeMap<String, OsString>) -> Vec<String> {
-    let known = |name: &str| SETTINGS.iter().any(|s| s.variable == name) || OTHERS.contains(&name);
+    let names =
+        || SETTINGS.iter().map(|s| s.variable).chain(OTHERS).filter(|name| name.starts_with("CANARY_"));
     variables
         .keys()
-        .filter(|name| name.starts_with("CANARY_") && !known(name))
-        .map(|name| {
-            let names = SETTINGS.iter().map(|s| s.variable).chain(OTHERS);
-            match nearest(name, names) {
-                Some(near) => format!("environment variable {name} is not read; did you mean {near}?"),
-                None => format!("environment variable {name} is not read"),
-            }
+        .filter(|name| name.starts_with("CANARY_") && !name.starts_with("CANARY_LAB"))
+        .filter(|name| !names().any(|known| known == name.as_str()))
+        .filter_map(|name| {
+            let near = nearest(name, names())?;
+            Some(format!("environment variable {name} is not read; did you mean {near}?"))
         })
         .collect()
 }

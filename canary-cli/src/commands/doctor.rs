@@ -1,0 +1,192 @@
+//! `doctor`: everything a rollout needs, looked at without changing anything.
+
+use canary_core::engine::{Check, CheckStatus};
+use canary_core::journal::rollouts;
+use canary_core::traits::{BackendError, GateVerdict};
+use serde_json::json;
+
+use super::Context;
+use super::status::in_use;
+use crate::error::{CommandError, ErrorKind};
+use crate::render::{line, table, words};
+use crate::settings::SETTINGS;
+use crate::wiring::{self, Fleet};
+
+pub(super) async fn doctor(cx: &Context<'_>, settings: bool) -> Result<u8, CommandError> {
+    if settings {
+        show_settings(cx);
+    }
+    let mut checks = local(cx);
+    let fleet = Fleet::of(&cx.settings).await?;
+    checks.extend(backends(&fleet).await);
+    checks.extend(release(cx, &fleet).await?);
+    Ok(show(cx, &checks))
+}
+
+fn show(cx: &Context<'_>, checks: &[Check]) -> u8 {
+    let count = |status| checks.iter().filter(|check| check.status == status).count();
+    let failed = count(CheckStatus::Failed);
+    let code = if failed == 0 { 0 } else { ErrorKind::Refused.exit_code() };
+    let word = |status| match status {
+        CheckStatus::Ok => "ok",
+        CheckStatus::Warn => "warn",
+        CheckStatus::Failed => "fail",
+    };
+    if cx.screen.json() {
+        for check in checks {
+            let fields = json!({ "name": check.name, "status": word(check.status), "detail": check.detail });
+            cx.screen.line(line("check", fields));
+        }
+        cx.screen.line(line("end", json!({ "exit_code": code })));
+        return code;
+    }
+    let paint = cx.screen.paint;
+    let rows: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            let word = match check.status {
+                CheckStatus::Ok => paint.good("ok"),
+                CheckStatus::Warn => paint.careful("warn"),
+                CheckStatus::Failed => paint.bad("fail"),
+            };
+            vec![word, check.name.clone(), check.detail.clone()]
+        })
+        .collect();
+    cx.screen.lines(table::aligned(&rows));
+    let warned = words::count(count(CheckStatus::Warn), "warning");
+    cx.screen.line(format!("{} ok, {warned}, {failed} failed", count(CheckStatus::Ok)));
+    code
+}
+
+fn show_settings(cx: &Context<'_>) {
+    let mut rows = Vec::new();
+    for setting in SETTINGS {
+        let resolved = cx.settings.layers.resolved(setting.id);
+        let value = resolved.value.as_ref().map(ToString::to_string);
+        if cx.screen.json() {
+            let origin = resolved.origin.to_string();
+            cx.screen.line(line("setting", json!({ "key": setting.key, "value": value, "origin": origin })));
+        } else {
+            rows.push(vec![
+                setting.key.to_owned(),
+                value.unwrap_or_else(|| "-".to_owned()),
+                resolved.origin.to_string(),
+            ]);
+        }
+    }
+    if !rows.is_empty() {
+        cx.screen.lines(table::aligned(&rows));
+        cx.screen.line("");
+    }
+}
+
+/// What can be told without asking anybody.
+fn local(cx: &Context<'_>) -> Vec<Check> {
+    let file = cx.settings.layers.file.as_ref();
+    let detail =
+        file.map_or_else(|| "no file; variables and defaults".to_owned(), |path| path.display().to_string());
+    let mut checks = vec![Check::ok("settings", detail)];
+    checks.extend(cx.settings.layers.warnings.iter().map(|warning| Check::warn("settings", warning)));
+    checks.push(journal(cx));
+    checks
+}
+
+fn journal(cx: &Context<'_>) -> Check {
+    let path = cx.journal_path();
+    let name = "journal";
+    let journal = match cx.read_journal() {
+        Ok(journal) => journal,
+        Err(error) => {
+            return Check::failed(name, error.problems.iter().map(|p| p.message.clone()).collect::<String>());
+        }
+    };
+    let place = format!("{}, {}", path.display(), words::count(journal.records.len(), "record"));
+    if in_use(&path) {
+        return Check::failed(name, format!("{place}; a rollout is in progress"));
+    }
+    match rollouts(&journal.records).pop() {
+        Some(view) if view.unfinished() => Check::warn(
+            name,
+            format!("{place}; the rollout {} is not finished: `canary-cli resume` goes on", view.id),
+        ),
+        _ => Check::ok(name, place),
+    }
+}
+
+/// What each backend says of itself.
+async fn backends(fleet: &Fleet) -> Vec<Check> {
+    let (incus, haproxy) = tokio::join!(fleet.incus.server(), fleet.haproxy.describe());
+    let failed = |name: &str, error: &BackendError| Check::failed(name, error.chain());
+    let mut checks = Vec::new();
+    checks.push(match incus {
+        Ok(info) => Check::ok("incus", format!("{} {} on {}", info.program, info.version, info.name)),
+        Err(error) => failed("incus", &error),
+    });
+    match haproxy {
+        Ok(description) => {
+            checks.push(Check::ok("haproxy", description.to_string()));
+            checks.extend(description.warnings.into_iter().map(|warning| Check::warn("haproxy", warning)));
+        }
+        Err(error) => checks.push(failed("haproxy", &error)),
+    }
+    if let Some(prometheus) = &fleet.prometheus {
+        checks.push(match prometheus.ping(fleet.clock.now()).await {
+            Ok(info) => {
+                let version = info.version.map_or_else(String::new, |version| format!(", version {version}"));
+                Check::ok("prometheus", format!("{prometheus}{version}"))
+            }
+            Err(error) => failed("prometheus", &error),
+        });
+    }
+    checks
+}
+
+/// The pre-flight, the gate and the plan.
+async fn release(cx: &Context<'_>, fleet: &Fleet) -> Result<Vec<Check>, CommandError> {
+    let backends = fleet.backends(None, Vec::new());
+    if cx.settings.artifact.is_none() {
+        let mut checks = backends.preflight(&cx.settings.spec).await;
+        checks.push(Check::warn(
+            "artifact",
+            "none is named (ARTIFACT): the gate and the plan were not looked at",
+        ));
+        return Ok(checks);
+    }
+    let artifact = match cx.artifact() {
+        Ok(artifact) => artifact,
+        Err(error) => {
+            let mut checks = backends.preflight(&cx.settings.spec).await;
+            checks
+                .extend(error.problems.into_iter().map(|problem| Check::failed("artifact", problem.message)));
+            return Ok(checks);
+        }
+    };
+    let facts = artifact.facts;
+    let detail =
+        format!("{}, {}, {}", artifact.path.display(), facts.sha256.short(), words::bytes(facts.size));
+    let gate = wiring::gate(&cx.settings, cx.environment)?;
+    let order = cx.order(fleet.clock.as_ref())?;
+    let seen = cx.examine(fleet, &backends, &gate, artifact, &order).await?;
+    let known: Vec<_> = seen.checks.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect();
+    let mut checks = seen.checks;
+    checks.push(Check::ok("artifact", detail));
+    if let GateVerdict::Pass | GateVerdict::NothingNew { .. } | GateVerdict::Bypassed { .. } =
+        &seen.review.verdict
+    {
+        let why = match &seen.review.verdict {
+            GateVerdict::NothingNew { why } => format!("nothing new: {why}"),
+            other => other.to_string(),
+        };
+        checks.push(Check::ok("migrations", why));
+    }
+    if let Some(plan) = &seen.plan {
+        let back =
+            plan.way_back.as_ref().map(|back| format!("{} ({})", back.facts.sha256.short(), back.origin));
+        checks.extend(back.map(|back| Check::ok("way back", back)));
+        checks.extend(plan.warnings.iter().map(|warning| Check::warn("plan", warning)));
+        checks.push(Check::ok("plan", words::count(plan.steps.len(), "step")));
+    }
+    let left = seen.reasons.into_iter().filter(|reason| !known.contains(reason));
+    checks.extend(left.map(|reason| Check::failed("plan", reason)));
+    Ok(checks)
+}

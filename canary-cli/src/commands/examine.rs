@@ -1,0 +1,95 @@
+//! Everything that is looked at before a release, all at once, without changing anything.
+
+use canary_core::engine::{Backends, Check, CheckStatus, Order};
+use canary_core::fleet::Artifact;
+use canary_core::plan::{self, Plan};
+use canary_core::traits::{GateVerdict, MigrationGate, Release, Review, Severity};
+
+use super::Context;
+use super::journal::explain;
+use crate::error::{CommandError, chain};
+use crate::wiring::Fleet;
+
+/// What was seen, and what stands against the release.
+#[derive(Debug)]
+pub(super) struct Examination {
+    /// The pre-flight's checks.
+    pub(super) checks: Vec<Check>,
+    /// The gate's answer.
+    pub(super) review: Review,
+    /// The plan, when one could be made.
+    pub(super) plan: Option<Plan>,
+    /// Everything that stands against it; empty when nothing does.
+    pub(super) reasons: Vec<String>,
+}
+
+impl Context<'_> {
+    /// Asks the pre-flight and the gate, then the fleet, and makes the plan.
+    pub(super) async fn examine(
+        &self,
+        fleet: &Fleet,
+        backends: &Backends,
+        gate: &dyn MigrationGate,
+        artifact: Artifact,
+        order: &Order,
+    ) -> Result<Examination, CommandError> {
+        let spec = &self.settings.spec;
+        let release = Release { service: spec.service.clone(), artifact: artifact.facts.sha256 };
+        let (checks, review) = tokio::join!(backends.preflight(spec), backends.review(gate, &release, order));
+        // Not at the same time as the pre-flight: both run commands in the same instances.
+        let snapshot = backends.observe(spec.nodes()).await;
+        let review = review.map_err(|error| explain(&error))?;
+        let mut reasons: Vec<_> = failed(&checks, fleet.source_problem.as_deref());
+        reasons.extend(against(&review));
+        let plan = match snapshot {
+            Ok(snapshot) => {
+                let search = self.way_back_search(Some(artifact.facts.sha256));
+                let way_back = match backends.find_way_back(&search, &snapshot).await {
+                    Ok(found) => found,
+                    Err(error) => {
+                        reasons.push(format!("last known good binary: {}", chain(&error)));
+                        return Ok(Examination { checks, review, plan: None, reasons });
+                    }
+                };
+                let plan = plan::roll_out(spec.clone(), artifact, way_back, self.store(), &snapshot);
+                plan.map_err(|error| reasons.extend(error.problems)).ok()
+            }
+            // What could not be read has failed a check, too.
+            Err(problems) if reasons.is_empty() => {
+                reasons.extend(problems);
+                None
+            }
+            Err(_) => None,
+        };
+        Ok(Examination { checks, review, plan, reasons })
+    }
+}
+
+/// The checks that stop a rollout.
+fn failed(checks: &[Check], source_problem: Option<&str>) -> Vec<String> {
+    checks
+        .iter()
+        .filter(|check| check.status == CheckStatus::Failed)
+        .map(|check| match source_problem {
+            Some(why) if check.name == "metrics" => format!("{}: {why}", check.name),
+            _ => format!("{}: {}", check.name, check.detail),
+        })
+        .collect()
+}
+
+/// What a review has against the release.
+fn against(review: &Review) -> Option<String> {
+    match &review.verdict {
+        GateVerdict::Pass | GateVerdict::NothingNew { .. } | GateVerdict::Bypassed { .. } => None,
+        GateVerdict::Undecided { why } => Some(format!("migrations: undecided: {why}")),
+        GateVerdict::Refused => {
+            let refused = review.findings.iter().filter(|finding| finding.severity == Severity::Refuse);
+            let places: Vec<_> = refused.map(|f| format!("{}:{} {}", f.file, f.line, f.rule)).collect();
+            Some(format!(
+                "migrations: {} would break the binary that is running ({}); split them, or set FORCE_MIGRATE=1",
+                crate::render::words::count(places.len(), "statement"),
+                places.join(", ")
+            ))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The commands, one file each, and what they share.
+
+mod doctor;
+mod examine;
+mod gate;
+mod journal;
+mod log;
+mod plan;
+mod resume;
+mod rollback;
+mod run;
+mod signals;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use canary_core::engine::{Order, Report};
+use canary_core::fleet::Artifact;
+use canary_core::journal::RolloutId;
+use canary_core::traits::Clock;
+use clap::ArgMatches;
+use serde_json::json;
+
+use crate::environment::Environment;
+use crate::error::{CommandError, ErrorKind, chain};
+use crate::render::{Screen, line};
+use crate::settings::{Key, Settings};
+
+/// What every command works with.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) settings: Settings,
+    pub(crate) environment: &'a Environment,
+    pub(crate) screen: &'a Screen,
+}
+
+/// Runs a command; the result is the exit code.
+pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Result<u8, CommandError> {
+    if name == "log" {
+        return match matches.subcommand() {
+            Some(("show", matches)) => log::show(&cx, matches),
+            Some(("list", _)) => log::list(&cx),
+            other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
+        };
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
+            |error| CommandError::new(ErrorKind::Refused, format!("cannot start threads: {error}"), ""),
+        )?;
+    runtime.block_on(async {
+        match name {
+            "run" => run::run(&cx).await,
+            "plan" => plan::plan(&cx).await,
+            "resume" => resume::resume(&cx, matches.get_flag("back")).await,
+            "rollback" => rollback::rollback(cx, matches.get_flag("dry-run")).await,
+            "status" => status::status(&cx).await,
+            "doctor" => doctor::doctor(&cx, matches.get_flag("settings")).await,
+            "gate" => gate::gate(&cx).await,
+            other => Err(CommandError::bug(format!("no command handles {other:?}"))),
+        }
+    })
+}
+
+impl Context<'_> {
+    /// The artifact that was named, read through.
+    fn artifact(&self) -> Result<Artifact, CommandError> {
+        let Some(path) = &self.settings.artifact else {
+            return Err(CommandError::usage(
+                "no artifact is named",
+                "set ARTIFACT=PATH, or --artifact PATH, or release.artifact in the file",
+            ));
+        };
+        Artifact::read(path).map_err(|error| {
+            let origin = self.settings.layers.origin(Key::Artifact);
+            let message = format!("release.artifact ({origin}): {}", chain(&error));
+            CommandError::usage(message, "name the binary to ship: a regular file with bytes in it")
+        })
+    }
+
+    /// A new rollout's id, actor and reason.
+    fn order(&self, clock: &dyn Clock) -> Result<Order, CommandError> {
+        let random = u32::from_ne_bytes(random::<4>()?);
+        Ok(Order {
+            rollout: RolloutId::new(clock.now(), random),
+            actor: self.settings.actor.clone(),
+            reason: self.settings.reason.clone(),
+        })
+    }
+
+    /// Tells programs how a rollout ended; people have been told by its last record.
+    fn ended(&self, report: &Report) -> u8 {
+        let code = report.outcome.exit_code();
+        if self.screen.json() {
+            self.screen.line(line(
+                "end",
+                json!({ "rollout": report.rollout, "outcome": report.outcome, "exit_code": code }),
+            ));
+        }
+        code
+    }
+
+    /// Says what looks wrong in the settings but stops nothing.
+    fn warn(&self) {
+        for warning in &self.settings.layers.warnings {
+            if self.screen.json() {
+                self.screen.line(line("warning", json!({ "message": warning })));
+            } else {
+                self.screen.line(self.screen.paint.careful(&format!("warning: {warning}")));
+            }
+        }
+    }
+}
+
+/// Random bytes of the operating system.
+fn random<const N: usize>() -> Result<[u8; N], CommandError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        CommandError::new(ErrorKind::Refused, format!("the system gives no random numbers: {error}"), "")
+    })?;
+    Ok(bytes)
+}

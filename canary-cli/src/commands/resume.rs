@@ -1,0 +1,61 @@
+//! `resume`: go on with an interrupted rollout from its journal and the live fleet.
+
+use std::sync::Arc;
+
+use canary_core::engine::{self, Stop};
+use canary_core::journal::{FileJournal, RolloutView, StopHow};
+use canary_core::plan::Purpose;
+use canary_core::traits::{Clock, EventSink, SystemClock};
+
+use super::journal::explain;
+use super::{Context, signals};
+use crate::error::{CommandError, ErrorKind};
+use crate::render::{ScreenSink, plan_lines};
+use crate::wiring::Fleet;
+
+pub(super) async fn resume(cx: &Context<'_>, back: bool) -> Result<u8, CommandError> {
+    cx.warn();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let open = cx.open_journal(&clock).await?;
+    let Some(view) = open.unfinished() else {
+        return Err(CommandError::new(
+            ErrorKind::Refused,
+            format!("service {} has no unfinished rollout", cx.settings.spec.service),
+            "`canary-cli run` starts one; `canary-cli log list` shows those that ended",
+        ));
+    };
+    if back && view.plan.purpose == Purpose::RollBack {
+        return Err(CommandError::new(
+            ErrorKind::Refused,
+            "what is unfinished is a rollback: there is nothing to go back to",
+            "`canary-cli resume` finishes it",
+        ));
+    }
+    go_on(cx, open.journal, view, back).await
+}
+
+/// Goes on with a rollout by its own plan, whatever the settings say now.
+pub(super) async fn go_on(
+    cx: &Context<'_>,
+    journal: Arc<FileJournal>,
+    view: RolloutView,
+    back: bool,
+) -> Result<u8, CommandError> {
+    let mut settings = cx.settings.clone();
+    settings.spec = view.plan.spec.clone();
+    let fleet = Fleet::of(&settings).await?;
+    if !cx.screen.json() {
+        cx.screen.line(format!("going on with what {} started at {}", view.actor, view.started));
+        cx.screen.lines(plan_lines(&view.plan, cx.screen.paint));
+    }
+    let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::resuming(cx.screen.clone(), view.plan.clone()));
+    let backends = fleet.backends(Some(journal), vec![sink]);
+    let stop = Stop::default();
+    if back {
+        stop.ask(StopHow::GoBack);
+    }
+    let _signals = signals::listen(stop.clone(), cx.screen.clone())?;
+    let actor = cx.settings.actor.clone();
+    let report = engine::resume(&backends, view, actor, &stop).await.map_err(|error| explain(&error))?;
+    Ok(cx.ended(&report))
+}

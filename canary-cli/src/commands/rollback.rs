@@ -1,0 +1,115 @@
+//! `rollback`: the previous binary back on every node that has another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use canary_core::engine::{Backends, Stop, roll_back};
+use canary_core::fleet::{Artifact, Snapshot};
+use canary_core::journal::{Record, rollouts};
+use canary_core::plan::{self, Origin, Plan, Purpose, WayBack};
+use canary_core::traits::EventSink;
+use serde_json::json;
+
+use super::journal::explain;
+use super::{Context, signals};
+use crate::error::{CommandError, ErrorKind, Problem, chain};
+use crate::render::human::step_lines;
+use crate::render::{ScreenSink, line, plan_lines};
+use crate::wiring::Fleet;
+
+pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, CommandError> {
+    cx.warn();
+    // Rolling back needs no metrics store, and must not fail for the lack of one.
+    cx.settings.spec.watch = None;
+    let fleet = Fleet::of(&cx.settings).await?;
+    if dry_run {
+        let backends = fleet.backends(None, Vec::new());
+        let plan = prepare(&cx, &backends, &cx.read_journal()?.records).await?;
+        if cx.screen.json() {
+            cx.screen.line(line("plan", json!({ "plan": plan })));
+        } else {
+            cx.screen.lines(plan_lines(&plan, cx.screen.paint));
+            cx.screen.lines(step_lines(&plan));
+        }
+        return Ok(0);
+    }
+    let open = cx.open_journal(&fleet.clock).await?;
+    if let Some(view) = open.unfinished() {
+        // An unfinished rollout is taken back, an unfinished rollback is finished.
+        let back = view.plan.purpose == Purpose::RollOut;
+        return super::resume::go_on(&cx, open.journal, view, back).await;
+    }
+    let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(cx.screen.clone()));
+    let backends = fleet.backends(Some(open.journal), vec![sink]);
+    let plan = prepare(&cx, &backends, &open.records).await?;
+    let order = cx.order(fleet.clock.as_ref())?;
+    let stop = Stop::default();
+    let _signals = signals::listen(stop.clone(), cx.screen.clone())?;
+    let report = roll_back(&backends, plan, order, &stop).await.map_err(|error| explain(&error))?;
+    Ok(cx.ended(&report))
+}
+
+/// Finds the binary to go back to, brings it to the store, and plans.
+async fn prepare(cx: &Context<'_>, backends: &Backends, records: &[Record]) -> Result<Plan, CommandError> {
+    let refused = |problems: Vec<String>, hint: &str| CommandError {
+        kind: ErrorKind::Refused,
+        problems: problems.into_iter().map(|message| Problem::new(message, hint)).collect(),
+    };
+    let look = "`canary-cli doctor` looks at everything a rollout needs";
+    let spec = &cx.settings.spec;
+    let snapshot = backends.observe(spec.nodes()).await.map_err(|problems| refused(problems, look))?;
+    let artifact = find(cx, backends, records, &snapshot).await?;
+    plan::roll_back(spec.clone(), artifact, cx.store(), &snapshot)
+        .map_err(|error| refused(error.problems, look))
+}
+
+/// The binary that was named; else the last rollout's way back, if the store still has it; else what the search finds.
+async fn find(
+    cx: &Context<'_>,
+    backends: &Backends,
+    records: &[Record],
+    snapshot: &Snapshot,
+) -> Result<Artifact, CommandError> {
+    let last = rollouts(records).into_iter().rev().find(|view| view.plan.purpose == Purpose::RollOut);
+    if cx.settings.rollback_binary.is_none()
+        && let Some(stored) = last.as_ref().and_then(|view| view.plan.stored(plan::Direction::Back))
+        && stored.verify().is_ok()
+    {
+        return Ok(stored);
+    }
+    let on_canary = snapshot.nodes.get(&cx.settings.spec.canary).and_then(|seen| seen.installed.current);
+    let release =
+        last.map(|view| view.plan.artifact.facts.sha256).or_else(|| on_canary.map(|facts| facts.sha256));
+    let search = cx.way_back_search(release);
+    let refused = |message: String| {
+        let hint = "name the binary to go back to with ROLLBACK_BINARY or --rollback-binary";
+        CommandError::new(ErrorKind::Refused, message, hint)
+    };
+    match backends.find_way_back(&search, snapshot).await {
+        Ok(Some(found)) => bring(cx, backends, found).await.map_err(refused),
+        Ok(None) => {
+            Err(refused("there is no last known good binary: neither here nor on the nodes".to_owned()))
+        }
+        Err(error) => Err(refused(format!("last known good binary: {}", chain(&error)))),
+    }
+}
+
+/// Brings a binary that lies in an instance to the store.
+async fn bring(cx: &Context<'_>, backends: &Backends, found: WayBack) -> Result<Artifact, String> {
+    let (node, path) = match found.origin {
+        Origin::Host { path } => return Artifact::read(path).map_err(|error| chain(&error)),
+        Origin::Instance { node, path } => (node, path),
+    };
+    let into: PathBuf = cx.store().join(found.facts.sha256.to_string());
+    let stored = Artifact { path: into.clone(), facts: found.facts };
+    if stored.verify().is_ok() {
+        return Ok(stored);
+    }
+    std::fs::create_dir_all(cx.store())
+        .map_err(|error| format!("cannot create {}: {error}", cx.store().display()))?;
+    let facts = backends.nodes.fetch(&node, &path, &into).await.map_err(|error| error.chain())?;
+    if facts != found.facts {
+        return Err(format!("{path} in {node} changed while it was copied"));
+    }
+    Ok(stored)
+}

@@ -1,0 +1,118 @@
+//! Shows a rollout's events as they come.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use canary_core::journal::Entry;
+use canary_core::plan::Plan;
+use canary_core::time::Timestamp;
+use canary_core::traits::{Event, EventSink, Progress};
+use serde_json::json;
+
+use super::human::Lines;
+use super::json;
+use super::progress::sentence;
+use super::screen::{Format, Screen};
+
+/// In logs, a wait is told this often.
+const TOLD_EVERY: Duration = Duration::from_secs(15);
+
+/// An [`EventSink`] that writes to a screen.
+#[derive(Debug)]
+pub struct ScreenSink {
+    screen: Screen,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    lines: Lines,
+    /// The wait that was told last, and how long it lasted then.
+    told: Option<(String, Duration)>,
+}
+
+impl ScreenSink {
+    /// A sink that writes to `screen`.
+    #[must_use]
+    pub fn new(screen: Screen) -> Self {
+        let lines = Lines::new(screen.paint);
+        Self { screen, state: Mutex::new(State { lines, told: None }) }
+    }
+
+    /// A sink for a rollout that began earlier.
+    #[must_use]
+    pub fn resuming(screen: Screen, plan: Plan) -> Self {
+        let lines = Lines::new(screen.paint).with_plan(plan);
+        Self { screen, state: Mutex::new(State { lines, told: None }) }
+    }
+
+    fn show(&self, time: Timestamp, entry: &Entry) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = state.lines.of(time, entry);
+        drop(state);
+        match (self.screen.bar(), entry) {
+            (Some(bar), Entry::StepStarted { step, .. }) => bar.note(&step.to_string()),
+            (Some(bar), Entry::StepFinished { .. } | Entry::Finished { .. }) => bar.clear(),
+            _ => {}
+        }
+        self.screen.lines(lines);
+    }
+
+    fn waiting(&self, progress: &Progress) {
+        if let Some(bar) = self.screen.bar() {
+            bar.waiting(progress);
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = format!("{} {}", progress.step, progress.limit.as_millis());
+        let due = match &state.told {
+            Some((told, at)) if *told == key => progress.elapsed >= *at + TOLD_EVERY,
+            _ => progress.elapsed >= Duration::from_secs(1),
+        };
+        if !due {
+            return;
+        }
+        state.told = Some((key, progress.elapsed));
+        drop(state);
+        match self.screen.format {
+            Format::Json => self.screen.line(json::line(
+                "waiting",
+                json!({
+                    "step": progress.step, "node": progress.node, "waiting_for": progress.waiting_for,
+                    "seen": progress.seen, "elapsed_ms": millis(progress.elapsed), "limit_ms": millis(progress.limit),
+                }),
+            )),
+            Format::Human | Format::Plain => self.screen.line(format!("          {}", sentence(progress))),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Display for ScreenSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("screen")
+    }
+}
+
+impl EventSink for ScreenSink {
+    fn emit(&self, event: &Event<'_>) {
+        match event {
+            Event::Waiting(progress) => self.waiting(progress),
+            Event::Recorded(record) if self.screen.json() => self.screen.line(json::record_line(record)),
+            Event::Recorded(record) => self.show(record.time, &record.entry),
+            Event::Unrecorded { entry, why } if self.screen.json() => {
+                // proof: an entry is plain data with text keys.
+                let entry = serde_json::to_value(entry).unwrap_or_default();
+                self.screen.line(json::line("unrecorded", json!({ "record": entry, "why": why })));
+            }
+            Event::Unrecorded { entry, why } => {
+                self.show(SystemTime::now().into(), entry);
+                self.screen.line(self.screen.paint.bad(&format!("          not recorded: {why}")));
+            }
+        }
+    }
+}
