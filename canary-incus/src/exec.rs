@@ -55,7 +55,7 @@ impl IncusClient {
     ///
     /// `command` is an argument vector; no shell interprets it. The instance needs `sh` and `timeout`. The command is
     /// ended there (TERM, two seconds later KILL) when `limit`, rounded up to seconds, has passed. Its recorded output
-    /// is removed afterwards; where that fails, or the future is dropped midway, Incus' own expiry of logs does it.
+    /// is removed in the background; where that fails, or the program ends first, Incus' own expiry of logs does it.
     ///
     /// # Errors
     /// `NotFound`, not applied, when the instance does not exist or does not run; `TimedOut`, unknown, when the command
@@ -74,17 +74,25 @@ impl IncusClient {
         let began = Instant::now();
         let id = self.start(node, operation, &ExecRequest::recorded(argv)).await?;
         let result = self.finish(node, operation, &id, &run, began + limit + GRACE).await;
-        // A leftover of some bytes is not worth failing a command for that is done.
-        let _ = tokio::join!(
-            self.forget(node, operation, &id, Stream::Stdout),
-            self.forget(node, operation, &id, Stream::Stderr)
-        );
+        self.forget_later(node, operation, id);
         let output = result?;
         if matches!(output.code, 124 | 137) && began.elapsed() >= limit {
             let text = format!("not done within {seconds} s and ended in the instance");
             return Err(unknown(ErrorKind::TimedOut, operation, text).with("node", node));
         }
         Ok(output)
+    }
+
+    /// Removes the recorded output while the caller goes on: each removal costs the daemon some 8 ms. A leftover of some
+    /// bytes is not worth failing a command for that is done.
+    fn forget_later(&self, node: &NodeId, operation: &str, id: OperationId) {
+        let (client, node, operation) = (self.clone(), node.clone(), operation.to_owned());
+        tokio::spawn(async move {
+            let _ = tokio::join!(
+                client.forget(&node, &operation, &id, Stream::Stdout),
+                client.forget(&node, &operation, &id, Stream::Stderr)
+            );
+        });
     }
 
     /// Runs one of the constant scripts.
