@@ -7,3 +7,6 @@ pub mod error;
 pub mod render;
 pub mod settings;
 pub mod wiring;
+
+#[cfg(test)]
+mod testing;

@@ -1,1 +1,216 @@
+//! Whole command lines where no backend answers, and where none is needed.
 
+use std::process::Command;
+use std::sync::Arc;
+
+use canary_core::fleet::Artifact;
+use canary_core::journal::{Entry, FileJournal, RolloutId, Writer};
+use canary_core::plan::{Plan, Purpose};
+use canary_core::spec::RolloutSpec;
+use canary_core::traits::{Clock, Journal as _, SystemClock};
+
+use crate::testing::World;
+
+/// A world in which nothing answers, with an artifact.
+fn dead() -> World {
+    let world = World::new();
+    let directory = world.directory.path().to_owned();
+    std::fs::write(directory.join("veza-api"), "a binary").unwrap();
+    let socket = |name: &str| directory.join(name).display().to_string();
+    let haproxy = format!("unix:{}", socket("haproxy.sock"));
+    world
+        .variable("INCUS_SOCKET", socket("incus.sock"))
+        .variable("CANARY_HAPROXY_ADDRESS", haproxy)
+        .variable("CANARY_STATE_DIR", socket("state"))
+        // Port 9 of this machine: nothing listens there.
+        .variable("PROM_URL", "http://127.0.0.1:9")
+        .variable("LB_URL", "http://127.0.0.1:9")
+        .variable("ARTIFACT", "veza-api")
+}
+
+/// The lines up to the kind of a backend's error: its whole words are the backend's own matter.
+fn kinds(text: &str) -> String {
+    let cut = |line: &str| {
+        line.split_once(": unreachable")
+            .map_or_else(|| line.to_owned(), |(head, _)| format!("{head}: unreachable …"))
+    };
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_run_against_nothing_is_refused_with_everything_at_once_and_recorded() {
+    let world = dead().arguments(&["run"]);
+    insta::assert_snapshot!("run_against_nothing", kinds(&world.run()));
+    let world = world.again(&["log", "show"]);
+    insta::assert_snapshot!("log_of_a_refusal", kinds(&world.run()));
+}
+
+#[test]
+fn the_doctor_tells_everything_and_changes_nothing() {
+    let world = dead().arguments(&["doctor"]);
+    insta::assert_snapshot!(kinds(&world.run()));
+    assert!(!world.directory.path().join("state").exists());
+}
+
+#[test]
+fn the_doctor_shows_where_settings_come_from() {
+    let world =
+        dead().file("[watch]\nwindow = \"10m\"\n").arguments(&["doctor", "--settings", "--canary", "b-7"]);
+    let text = world.run();
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.contains("watch.w") || line.contains("fleet.")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn commands_that_lack_something_say_what() {
+    let mut text = String::new();
+    for arguments in [
+        &["run"][..],
+        &["plan", "--artifact", "nowhere"],
+        &["run", "--artifact", "."],
+        &["run", "--output", "json"],
+        &["resume"],
+        &["log", "show"],
+        &["log", "list"],
+        &["log", "show", "x"],
+        &["run", "--artifact", "canary.toml", "--migrations-dir", "nowhere"],
+        &["dance"],
+        &[],
+    ] {
+        let world =
+            World::new().file("# nothing\n").variable("CANARY_STATE_DIR", "state").arguments(arguments);
+        text += &format!("=== {}\n{}", arguments.join(" "), world.run());
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_second_run_is_told_who_has_the_journal() {
+    let world = dead();
+    let _held = open(&world);
+    insta::assert_snapshot!(world.arguments(&["run", "--output", "plain"]).run());
+}
+
+#[tokio::test]
+async fn an_unfinished_rollout_of_something_else_comes_first() {
+    let world = dead();
+    let directory = world.directory.path().to_owned();
+    std::fs::write(directory.join("other"), "another binary").unwrap();
+    let journal = open(&world);
+    let spec = RolloutSpec::new(
+        "api_pool".parse().unwrap(),
+        "api_pool".parse().unwrap(),
+        "backend-api-2".parse().unwrap(),
+        vec!["backend-api-1".parse().unwrap()],
+    );
+    let plan = Plan {
+        purpose: Purpose::RollOut,
+        spec,
+        artifact: Artifact::read(directory.join("other")).unwrap(),
+        way_back: None,
+        store: directory.join("store"),
+        nodes: Vec::new(),
+        steps: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let rollout = RolloutId::new(SystemClock::new().now(), 7);
+    let entry = Entry::Started {
+        rollout,
+        actor: "bob@deploy".to_owned(),
+        reason: None,
+        permit: None,
+        plan: Box::new(plan),
+    };
+    journal.append(entry).await.unwrap();
+    drop(journal);
+    let text = tokio::task::spawn_blocking(move || world.arguments(&["run"]).run()).await.unwrap();
+    insta::assert_snapshot!(text);
+}
+
+fn open(world: &World) -> FileJournal {
+    let writer = Writer {
+        pid: std::process::id(),
+        host: "deploy".into(),
+        actor: "bob@deploy".into(),
+        engine: "0".into(),
+    };
+    let path = world.directory.path().join("state/api_pool/journal.jsonl");
+    FileJournal::open(path, &writer, [1; 16], Arc::new(SystemClock::new())).unwrap()
+}
+
+/// A git work tree whose branch `main` has one migration.
+fn repository() -> World {
+    let world = World::new();
+    let directory = world.directory.path().to_owned();
+    std::fs::create_dir(directory.join("migrations")).unwrap();
+    std::fs::write(directory.join("migrations/0001_users.sql"), "CREATE TABLE users (id int, name text);\n")
+        .unwrap();
+    for arguments in [
+        &["init", "-q", "-b", "main"][..],
+        &["add", "."],
+        &["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "first"],
+    ] {
+        let status = Command::new("git").args(arguments).current_dir(&directory).status().unwrap();
+        assert!(status.success(), "git {arguments:?}");
+    }
+    world
+}
+
+#[test]
+fn the_gate_alone() {
+    let gate = ["gate", "--base", "main", "--convention", "plain"];
+    let world = repository().arguments(&gate);
+    let nothing_new = world.run();
+    let write = |name: &str, sql: &str| {
+        std::fs::write(world.directory.path().join("migrations").join(name), sql).unwrap();
+    };
+    write("0002_mail.sql", "ALTER TABLE users ADD COLUMN mail text;\n");
+    let pass = world.run();
+    write("0003_name.sql", "-- goodbye\nALTER TABLE users\n    DROP COLUMN name;\n");
+    let refused = world.run();
+    let world = world.again(&[
+        "gate",
+        "--base",
+        "main",
+        "--convention",
+        "plain",
+        "--force-migrate",
+        "--reason",
+        "split by hand",
+    ]);
+    let forced = world.run();
+    let world = world.again(&["gate", "--base", "nowhere", "--convention", "plain"]);
+    let undecided = world.run();
+    let codes = [&nothing_new, &pass, &refused, &forced, &undecided]
+        .map(|text| text.lines().next().unwrap().to_owned());
+    assert_eq!(codes, ["exit code 0", "exit code 0", "exit code 10", "exit code 0", "exit code 22"]);
+    assert!(refused.contains("migrations/0003_name.sql:3:5: refused"), "{refused}");
+    assert!(forced.contains("bypassed: ") && forced.contains("by ada@deploy: split by hand"), "{forced}");
+    assert!(nothing_new.contains("nothing new: "), "{nothing_new}");
+    assert!(undecided.contains("undecided: "), "{undecided}");
+}
+
+#[test]
+fn the_gate_for_programs() {
+    let world = repository();
+    std::fs::write(world.directory.path().join("migrations/0002_x.sql"), "DROP TABLE users;\n").unwrap();
+    let text =
+        world.arguments(&["gate", "--base", "main", "--convention", "plain", "--output", "json"]).run();
+    let line = text.lines().find(|line| line.starts_with('{')).unwrap();
+    let value: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (value["v"].as_u64(), value["event"].as_str(), value["exit_code"].as_u64()),
+        (Some(1), Some("gate"), Some(10))
+    );
+    assert_eq!(value["review"]["findings"][0]["line"], 1);
+}
+
+#[test]
+fn help_lists_every_command() {
+    let text = World::new().arguments(&["--help"]).run();
+    for command in ["run", "plan", "resume", "rollback", "status", "doctor", "gate", "log", "configuration"] {
+        assert!(text.contains(&format!("\n  {command} ")), "{command} is missing:\n{text}");
+    }
+    assert!(World::new().arguments(&["--version"]).run().contains(env!("CARGO_PKG_VERSION")));
+}

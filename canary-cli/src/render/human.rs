@@ -255,6 +255,10 @@ pub fn gate_lines(review: &Review, paint: Paint) -> Vec<String> {
 pub fn refused_lines(reasons: &[String], paint: Paint) -> Vec<String> {
     let mut lines = vec![String::new(), paint.bad("refused: nothing was changed")];
     lines.extend(reasons.iter().map(|reason| format!("  - {reason}")));
+    lines.push(
+        "next: remove what stands against it and run again; `canary-cli doctor` looks at everything"
+            .to_owned(),
+    );
     lines
 }
 

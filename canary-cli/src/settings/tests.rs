@@ -3,4 +3,3 @@
 mod bad;
 mod good;
 mod table;
-mod world;

@@ -1,8 +1,7 @@
 //! Inputs that cannot be used, each with its whole message.
 
+use crate::testing::World;
 use std::fmt::Write as _;
-
-use super::world::World;
 
 /// Configuration files, as text.
 const FILES: &[(&str, &str)] = &[

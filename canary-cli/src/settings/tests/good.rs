@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use canary_core::spec::{Bound, OnDrainTimeout, RolloutSpec, WatchSubject};
 
-use super::world::World;
 use crate::settings::{HaproxyAddress, IncusEndpoint, Key, Kind, Setting, SourceSettings};
+use crate::testing::World;
 
 /// A value that fits a setting's kind.
 pub(super) fn example(setting: &Setting) -> String {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::world::World;
 use crate::settings::reference::markdown;
 use crate::settings::table::{Fallback, SETTINGS};
+use crate::testing::World;
 
 #[test]
 fn rows_lie_at_their_key_and_names_are_unique() {
