@@ -6,7 +6,7 @@ use super::lint::{Lint, lint};
 use super::{Action, Plan, PlannedNode, Purpose, Step, WayBack, Work};
 use crate::fleet::{Artifact, Digest, NodeId, Snapshot};
 use crate::spec::RolloutSpec;
-use crate::traits::{ActiveState, RunningBinary};
+use crate::traits::{ActiveState, RunningBinary, Server};
 
 /// Why there is no plan: everything that cannot work, at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,8 @@ pub fn roll_out(
     checked(Plan { purpose, spec, artifact, way_back, store, nodes, steps, warnings: Vec::new() }, snapshot)
 }
 
-/// Plans the previous artifact's way back onto every node that has another, canary first.
+/// Plans the previous artifact's way back onto every node that has another: those that serve nobody first, since they
+/// cost no capacity and give some, then the canary, then its peers.
 ///
 /// # Errors
 /// [`PlanError`] with everything that cannot work.
@@ -54,7 +55,8 @@ pub fn roll_back(
     snapshot: &Snapshot,
 ) -> Result<Plan, PlanError> {
     let target = artifact.facts.sha256;
-    let nodes: Vec<_> = spec.nodes().map(|node| planned(node, target, snapshot)).collect();
+    let mut nodes: Vec<_> = spec.nodes().map(|node| planned(node, target, snapshot)).collect();
+    nodes.sort_by_key(|planned| snapshot.pool.server(&planned.node).is_some_and(Server::serving));
     let mut steps = Vec::new();
     if nodes.iter().any(|planned| planned.work != Work::Nothing) {
         steps.push(Step::stage());
@@ -88,7 +90,7 @@ fn planned(node: &NodeId, target: Digest, snapshot: &Snapshot) -> PlannedNode {
             && seen.service.active == ActiveState::Active
             && matches!(seen.service.running, RunningBinary::InPlace | RunningBinary::Unknown)
     });
-    let serving = snapshot.pool.server(node).is_some_and(crate::traits::Server::serving);
+    let serving = snapshot.pool.server(node).is_some_and(Server::serving);
     let work = match (in_place, serving) {
         (false, _) => Work::Replace,
         (true, false) => Work::Prove,

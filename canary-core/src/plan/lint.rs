@@ -70,11 +70,18 @@ fn server_state(server: &Server, snapshot: &Snapshot) -> Option<Lint> {
     })
 }
 
-/// Whether enough others could ever serve, and do now.
+/// Whether enough others could ever serve, and will when the node's turn comes: those that serve now, and those that
+/// the plan brings back before. A node that serves nobody can be drained in any case.
 fn capacity(plan: &Plan, node: &NodeId, snapshot: &Snapshot) -> Option<Lint> {
+    if !snapshot.pool.server(node).is_some_and(Server::serving) {
+        return None;
+    }
     let needed = usize::try_from(plan.spec.min_available).unwrap_or(usize::MAX);
-    let others = snapshot.pool.servers.iter().filter(|s| s.node != *node && !s.backup).count();
-    let serving = snapshot.pool.serving_besides(node);
+    let brought_back: Vec<_> =
+        plan.nodes.iter().map(|planned| &planned.node).take_while(|n| *n != node).collect();
+    let others: Vec<_> = snapshot.pool.servers.iter().filter(|s| s.node != *node && !s.backup).collect();
+    let serving = others.iter().filter(|s| s.serving() || brought_back.contains(&&s.node)).count();
+    let others = others.len();
     if others < needed {
         return Some(Lint::Refuse(format!(
             "draining {node} would leave {others} other server(s) in pool {}, {needed} must stay: add servers or \

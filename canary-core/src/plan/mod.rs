@@ -100,7 +100,7 @@ pub struct Plan {
     pub way_back: Option<WayBack>,
     /// Where artifacts are kept by digest on the deploying host.
     pub store: PathBuf,
-    /// Every node, canary first.
+    /// Every node, in the order they are rolled.
     pub nodes: Vec<PlannedNode>,
     /// The steps forward, in order. Steps back are derived from them when needed.
     pub steps: Vec<Step>,

@@ -175,6 +175,23 @@ fn without_a_way_back_there_is_no_rollout() {
     assert!(plan.warnings[0].starts_with("a runs "), "{:?}", plan.warnings);
 }
 
+#[test]
+fn a_rollback_begins_with_the_nodes_that_serve_nobody() {
+    let mut halted = snapshot(&[("a", b"new"), ("b", b"new")]);
+    halted.pool.servers[1].admin = AdminState::Drain;
+    let old = Artifact { path: PathBuf::from("/tmp/old"), facts: facts(b"old") };
+    let plan = roll_back(spec(), old.clone(), PathBuf::from("/store"), &halted).unwrap();
+    let order: Vec<_> = plan.nodes.iter().map(|planned| planned.node.as_str()).collect();
+    assert_eq!(order, ["b", "a"]);
+    assert_eq!(shown(&plan)[1], "b: drain");
+    // Were it the only one that could serve, nothing would bring capacity back before it is drained.
+    halted.pool.servers[1].admin = AdminState::Ready;
+    halted.pool.servers[1].operational = Operational::Down;
+    let mut alone = spec();
+    alone.peers.clear();
+    assert!(roll_back(alone, old, PathBuf::from("/store"), &halted).is_err());
+}
+
 fn watch() -> WatchPolicy {
     WatchPolicy {
         window: Duration::from_secs(60),
