@@ -88,12 +88,28 @@ impl Contender {
             Self::Canary => canary(lab, release, state, &order).await,
             Self::Script => command(lab, Command::new(bench_file(lab, "runbook.sh")?), release, &order).await,
             Self::Ansible => {
-                let mut play = Command::new("ansible-playbook");
-                play.arg(bench_file(lab, "play.yml")?);
+                let play = play(bench_file(lab, "play.yml")?, state, &order)?;
                 command(lab, play, release, &order).await
             }
         }
     }
+}
+
+/// The play over `incus exec`: its connection plugin calls `lxc`, whose command line `incus` understands.
+fn play(file: PathBuf, state: &Path, order: &[String]) -> anyhow::Result<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let incus =
+        std::env::split_paths(&path).map(|directory| directory.join("incus")).find(|path| path.is_file());
+    std::fs::create_dir_all(state)?;
+    let lxc = state.join("lxc");
+    if !lxc.is_symlink() {
+        std::os::unix::fs::symlink(incus.context("no incus in PATH")?, lxc)?;
+    }
+    let path = std::env::join_paths(std::iter::once(state.to_owned()).chain(std::env::split_paths(&path)))?;
+    let mut play = Command::new("ansible-playbook");
+    play.arg("-i").arg(order.iter().map(|node| format!("{node},")).collect::<String>()).arg(file);
+    play.env("PATH", path).env("ANSIBLE_LOCALHOST_WARNING", "false").env("HOME", state);
+    Ok(play)
 }
 
 fn bench_file(lab: &Lab, name: &str) -> anyhow::Result<PathBuf> {
@@ -139,7 +155,6 @@ async fn command(
         .env("ARTIFACT", &release.path)
         .env("NODES", order.join(" "))
         .env("LB_URL", lab.variable("LB_URL"))
-        .env("HAPROXY_TCP", lab.variable("CANARY_LAB_HAPROXY_TCP"))
         .env("INCUS_CONF", settings)
         .stdin(Stdio::null())
         .kill_on_drop(true);

@@ -45,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
                 lab.nodes().iter().all(|node| summary.answers_of_node(node) > 20)
             };
             load.wait_for(both, std::time::Duration::from_secs(10)).await?;
-            let state = directory.path().join(format!("state-{repeat}"));
+            let state = directory.path().join(format!("{}-{repeat}", contender.name()));
             let mut roll = contender.roll(&lab, &release, &state).await?;
             // A node that came back badly fails requests after the script has said that all is well.
             let after = load.snapshot().sent + u64::from(arguments.rate) * 2;
