@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::error::{CommandError, ErrorKind};
-use crate::render::human::gate_lines;
+use crate::render::gate_lines;
 use crate::render::line;
 use crate::wiring;
 

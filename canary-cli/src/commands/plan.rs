@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::error::{CommandError, ErrorKind};
-use crate::render::human::{gate_lines, refused_lines, step_lines};
+use crate::render::{gate_lines, refused_lines, step_lines};
 use crate::render::{line, plan_lines};
 use crate::wiring::{self, Fleet};
 

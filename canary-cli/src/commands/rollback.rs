@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use canary_core::engine::{Backends, Stop, roll_back};
 use canary_core::fleet::{Artifact, Snapshot};
-use canary_core::journal::{Record, rollouts};
+use canary_core::journal::{Record, RolloutView, rollouts};
 use canary_core::plan::{self, Origin, Plan, Purpose, WayBack};
 use canary_core::traits::EventSink;
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::journal::explain;
 use super::{Context, signals};
 use crate::error::{CommandError, ErrorKind, Problem, chain};
-use crate::render::human::step_lines;
+use crate::render::step_lines;
 use crate::render::{ScreenSink, line, plan_lines};
 use crate::wiring::Fleet;
 
@@ -30,6 +30,7 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
         } else {
             cx.screen.lines(plan_lines(&plan, cx.screen.paint));
             cx.screen.lines(step_lines(&plan));
+            hint_further_back(&cx, &plan);
         }
         return Ok(0);
     }
@@ -45,7 +46,9 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
     let order = cx.order(fleet.clock.as_ref())?;
     let stop = Stop::default();
     let _signals = signals::listen(stop.clone(), cx.screen.clone())?;
+    let planned = plan.clone();
     let report = roll_back(&backends, plan, order, &stop).await.map_err(|error| explain(&error))?;
+    hint_further_back(&cx, &planned);
     Ok(cx.ended(&report))
 }
 
@@ -63,6 +66,18 @@ async fn prepare(cx: &Context<'_>, backends: &Backends, records: &[Record]) -> R
         .map_err(|error| refused(error.problems, look))
 }
 
+/// Says how to go further back when the last rollout was taken back already: a second `rollback` must not do so by
+/// itself.
+fn hint_further_back(cx: &Context<'_>, plan: &Plan) {
+    if plan.is_empty() && !cx.screen.json() {
+        let store = cx.store();
+        cx.screen.line(format!(
+            "to go further back, name a binary with ROLLBACK_BINARY; earlier ones are in {}",
+            store.display()
+        ));
+    }
+}
+
 /// The binary that was named; else the last rollout's way back, if the store still has it; else what the search finds.
 async fn find(
     cx: &Context<'_>,
@@ -70,7 +85,8 @@ async fn find(
     records: &[Record],
     snapshot: &Snapshot,
 ) -> Result<Artifact, CommandError> {
-    let last = rollouts(records).into_iter().rev().find(|view| view.plan.purpose == Purpose::RollOut);
+    let rolled_out = |view: &RolloutView| view.plan.purpose == Purpose::RollOut && !view.plan.is_empty();
+    let last = rollouts(records).into_iter().rev().find(rolled_out);
     if cx.settings.rollback_binary.is_none()
         && let Some(stored) = last.as_ref().and_then(|view| view.plan.stored(plan::Direction::Back))
         && stored.verify().is_ok()

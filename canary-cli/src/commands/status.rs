@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Context;
 use super::log::{ended, summary};
 use crate::error::CommandError;
-use crate::render::human::node_lines;
+use crate::render::node_lines;
 use crate::render::{line, words};
 use crate::wiring::Fleet;
 

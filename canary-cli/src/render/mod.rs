@@ -1,8 +1,11 @@
 //! What is shown: the same events for people, for logs and for programs.
 
-pub mod human;
+mod gate;
 mod json;
+mod lines;
+mod outcome;
 pub mod paint;
+mod plan;
 mod progress;
 pub mod screen;
 mod sink;
@@ -12,8 +15,11 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-pub use human::{Lines, outcome_lines, plan_lines};
+pub use gate::{gate_lines, refused_lines};
 pub use json::{line, record_line};
+pub use lines::Lines;
+pub use outcome::{node_lines, outcome_lines};
+pub use plan::{plan_lines, step_lines};
 pub use progress::Bar;
 pub use screen::{Format, Screen};
 pub use sink::ScreenSink;

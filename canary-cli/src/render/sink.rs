@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use canary_core::journal::Entry;
-use canary_core::plan::Plan;
+use canary_core::plan::{Action, Plan};
 use canary_core::time::Timestamp;
 use canary_core::traits::{Event, EventSink, Progress};
 use serde_json::json;
 
-use super::human::Lines;
 use super::json;
+use super::lines::Lines;
 use super::progress::sentence;
 use super::screen::{Format, Screen};
 
@@ -62,6 +62,10 @@ impl ScreenSink {
     fn waiting(&self, progress: &Progress) {
         if let Some(bar) = self.screen.bar() {
             bar.waiting(progress);
+            return;
+        }
+        // A watch tells of itself by its probes.
+        if self.screen.format != Format::Json && progress.step.ends_with(Action::Watch.as_str()) {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use canary_core::traits::{
     Severity,
 };
 
-use super::human::step_lines;
+use super::plan::step_lines;
 use super::screen::{Format, Screen};
 use super::sink::ScreenSink;
 use super::words;

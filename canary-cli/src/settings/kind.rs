@@ -1,11 +1,18 @@
 //! What may be written as a setting's value, and the reading of it.
 
-use std::num::IntErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
+
+mod read;
+
+pub(super) use read::nodes;
+use read::{
+    choice, count, file, file_name, flag, git_ref, one_of, project, ratio, remote, seconds_number, time,
+    words,
+};
 
 use super::address::{self, HaproxyAddress};
 
@@ -201,209 +208,4 @@ impl Kind {
             Self::Choice(words) => one_of(words),
         }
     }
-}
-
-fn one_of(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.join(""),
-    }
-}
-
-/// Names separated by blanks, each once.
-pub(super) fn nodes<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<NodeId>, Reason> {
-    let mut nodes: Vec<NodeId> = Vec::new();
-    for name in names {
-        let remedy = "write names of letters, digits, '-', '_' and '.'; in a variable or flag, put blanks between them";
-        let node = NodeId::new(name).map_err(|e| Reason::new(e.to_string(), remedy))?;
-        if nodes.contains(&node) {
-            return Err(Reason::new(format!("{name} is named twice"), "name each node once"));
-        }
-        nodes.push(node);
-    }
-    Ok(nodes)
-}
-
-fn control(text: &str) -> Option<Reason> {
-    let bad = text.chars().find(|c| c.is_control())?;
-    Some(Reason::new(format!("it has the control character {bad:?}"), "remove it"))
-}
-
-fn file(text: &str) -> Result<PathBuf, Reason> {
-    control(text).map_or_else(|| Ok(PathBuf::from(text)), Err)
-}
-
-fn remote(text: &str) -> Result<RemotePath, Reason> {
-    RemotePath::new(text).map_err(|error| {
-        let why = match error {
-            canary_core::fleet::ArtifactError::RemotePath { why, .. } => why.to_owned(),
-            other => other.to_string(),
-        };
-        Reason::new(
-            why,
-            "write an absolute path without '.', '..' or control characters, such as /opt/veza/backend-api",
-        )
-    })
-}
-
-fn file_name(text: &str) -> Result<String, Reason> {
-    if text.contains('/') {
-        return Err(Reason::new(
-            "it has a '/'",
-            "write the file's name alone; its directory is service.install_dir",
-        ));
-    }
-    remote(&format!("/{text}"))
-        .map(|_| text.to_owned())
-        .map_err(|reason| Reason::new(reason.why, "write a file name, such as veza-api"))
-}
-
-fn project(text: &str) -> Result<String, Reason> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if text.len() <= 63 && text.chars().all(allowed) && !text.starts_with(['-', '.']) {
-        return Ok(text.to_owned());
-    }
-    Err(Reason::new("it is not an Incus project's name", "use 1 to 63 letters, digits, '-', '_' and '.'"))
-}
-
-fn git_ref(text: &str) -> Result<String, Reason> {
-    let remedy = "write a branch, tag or commit, such as origin/main";
-    if text.starts_with('-') {
-        return Err(Reason::new("it starts with '-' and would be taken for an option of git", remedy));
-    }
-    if let Some(bad) = text.chars().find(|c| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(*c)) {
-        return Err(Reason::new(format!("{bad:?} is not allowed"), remedy));
-    }
-    if text.contains("..") {
-        return Err(Reason::new("it is a range", remedy));
-    }
-    Ok(text.to_owned())
-}
-
-fn words(text: &str) -> Result<String, Reason> {
-    if let Some(reason) = control(text) {
-        return Err(reason);
-    }
-    let length = text.chars().count();
-    if length > 200 {
-        return Err(Reason::new(format!("it has {length} characters, at most 200 are kept"), "shorten it"));
-    }
-    Ok(text.trim().to_owned())
-}
-
-fn time(text: &str, min: Duration, max: Duration, plain: bool, seconds: bool) -> Result<Duration, Reason> {
-    let remedy = if plain && seconds {
-        "write whole seconds, such as 30, or a number with a unit, such as 30s, 5m or 1h"
-    } else {
-        "write a number with a unit, such as 30s, 5m or 1h"
-    };
-    let show = |time: Duration| humantime::format_duration(time).to_string();
-    let text = text.trim();
-    if text.starts_with('-') {
-        return Err(Reason::new("a time cannot be negative", remedy));
-    }
-    let value = match text.parse::<u64>() {
-        Ok(0) => Duration::ZERO,
-        Ok(whole) if plain && seconds => Duration::from_secs(whole),
-        Ok(whole) => {
-            return Err(Reason::new("it has no unit", format!("write \"{whole}s\" if you mean seconds")));
-        }
-        Err(_) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
-            let why =
-                if plain && seconds { "a part of a second makes no sense here" } else { "it has no unit" };
-            return Err(Reason::new(why, remedy));
-        }
-        Err(_) => humantime::parse_duration(text).map_err(|error| match error {
-            humantime::DurationError::NumberOverflow => {
-                Reason::new("it is too long", format!("write {} or less", show(max)))
-            }
-            _ => Reason::new("it is no time", remedy),
-        })?,
-    };
-    if value < min {
-        return Err(Reason::new("it is too short", format!("write {} or more", show(min))));
-    }
-    if value > max {
-        return Err(Reason::new("it is too long", format!("write {} or less", show(max))));
-    }
-    Ok(value)
-}
-
-fn seconds_number(text: &str) -> Result<Number, Reason> {
-    let remedy = "write a number of seconds, such as 0.5, or a time, such as \"500ms\"";
-    let text = text.trim();
-    let value = match text.parse::<f64>() {
-        Ok(value) => value,
-        Err(_) => humantime::parse_duration(text)
-            .map(|time| time.as_secs_f64())
-            .map_err(|_| Reason::new("it is neither a number of seconds nor a time", remedy))?,
-    };
-    let Some(number) = Number::new(value) else {
-        return Err(Reason::new("it is not a finite number: the bound could never be judged", remedy));
-    };
-    if value <= 0.0 {
-        return Err(Reason::new("nothing is ever below it: every release would be rolled back", remedy));
-    }
-    Ok(number)
-}
-
-fn ratio(text: &str) -> Result<Ratio, Reason> {
-    let remedy = "write a ratio above 0 and up to 1, such as 0.005, or a percentage, such as \"0.5%\"";
-    let text = text.trim();
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent.trim_end(), 100.0));
-    let Ok(value) = number.parse::<f64>() else {
-        return Err(Reason::new("it is neither a number nor a percentage", remedy));
-    };
-    if !value.is_finite() {
-        return Err(Reason::new("it is not a finite number: the bound could never be judged", remedy));
-    }
-    if value <= 0.0 {
-        return Err(Reason::new("nothing is ever below it: every release would be rolled back", remedy));
-    }
-    Ratio::new(value / scale).ok_or_else(|| {
-        let hint = format!("{remedy}; if you mean {value} percent, write \"{value}%\"");
-        Reason::new(
-            "it is above 1: the bound could never trip",
-            if scale > 1.0 || value > 100.0 { remedy.to_owned() } else { hint },
-        )
-    })
-}
-
-fn count(text: &str, min: u64, max: u64) -> Result<u64, Reason> {
-    let remedy = format!("write a whole number from {min} to {max}");
-    let text = text.trim();
-    let value = match text.parse::<i128>() {
-        Ok(value) => value,
-        Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
-            return Err(Reason::new("it is too large", remedy));
-        }
-        Err(_) => return Err(Reason::new("it is not a whole number", remedy)),
-    };
-    match u64::try_from(value) {
-        Ok(value) if (min..=max).contains(&value) => Ok(value),
-        Ok(value) if value < min => Err(Reason::new("it is too small", remedy)),
-        Ok(_) => Err(Reason::new("it is too large", remedy)),
-        Err(_) if value < 0 => Err(Reason::new("it is negative", remedy)),
-        Err(_) => Err(Reason::new("it is too large", remedy)),
-    }
-}
-
-fn flag(text: &str) -> Result<bool, Reason> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(Reason::new("it is neither yes nor no", "write true or false (1 and 0 will do)")),
-    }
-}
-
-fn choice(text: &str, words: &[&'static str]) -> Result<String, Reason> {
-    if words.contains(&text) {
-        return Ok(text.to_owned());
-    }
-    let remedy = match super::suggest::nearest(text, words.iter().copied()) {
-        Some(word) => format!("did you mean {word:?}? It can be {}", one_of(words)),
-        None => format!("write {}", one_of(words)),
-    };
-    Err(Reason::new("there is no such choice", remedy))
 }

@@ -231,7 +231,7 @@ settings! {
     /// Where the numbers come from: a Prometheus server, or the nodes' own metrics pages.
     WatchSource = "watch.source", "CANARY_WATCH_SOURCE", "watch-source", Kind::Choice(&["prometheus", "metrics"]),
         Text("prometheus");
-    /// Whether the response time and the error ratio are watched; without them, only the [[sli]] entries.
+    /// Whether the response time and the error ratio are watched; without them, only the file's own indicators.
     BuiltinSlis = "watch.builtin_slis", "CANARY_BUILTIN_SLIS", "builtin-slis", Kind::Flag, Text("true");
 
     /// The Prometheus server.

@@ -1,0 +1,215 @@
+//! Records as lines for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use canary_core::analysis::{Observation, SliVerdict, Verdict, round};
+use canary_core::journal::{Entry, StepResult, StopHow};
+use canary_core::plan::{Action, Direction, Plan, Step};
+use canary_core::time::Timestamp;
+
+use super::gate::{gate_lines, refused_lines};
+use super::outcome::outcome_lines;
+use super::paint::Paint;
+use super::plan::plan_lines;
+use super::words;
+
+/// Turns records into lines, one after the other; remembers when steps began and what the plan was.
+#[derive(Debug)]
+pub struct Lines {
+    paint: Paint,
+    plan: Option<Plan>,
+    begun: BTreeMap<Step, Timestamp>,
+    probes: u64,
+    /// The hold that was shown last, and when.
+    held: Option<(String, Timestamp)>,
+}
+
+/// A hold that goes on is shown again after this long.
+const STILL_HELD: Duration = Duration::from_secs(60);
+
+impl Lines {
+    /// Lines in these colours.
+    #[must_use]
+    pub const fn new(paint: Paint) -> Self {
+        Self { paint, plan: None, begun: BTreeMap::new(), probes: 0, held: None }
+    }
+
+    /// The same, for a rollout that began earlier.
+    #[must_use]
+    pub fn with_plan(mut self, plan: Plan) -> Self {
+        self.plan = Some(plan);
+        self
+    }
+
+    /// The lines of one record; none for what is not worth one.
+    pub fn of(&mut self, time: Timestamp, entry: &Entry) -> Vec<String> {
+        match entry {
+            Entry::Genesis { .. } | Entry::Opened { .. } => Vec::new(),
+            Entry::Recovered { moved_to, .. } => {
+                vec![self.paint.careful(&format!(
+                    "note: the journal's last line was incomplete; it is in {moved_to} now"
+                ))]
+            }
+            Entry::GateReviewed { review, .. } => gate_lines(review, self.paint),
+            Entry::Refused { reasons, .. } => refused_lines(reasons, self.paint),
+            Entry::Started { plan, reason, .. } => {
+                self.plan = Some((**plan).clone());
+                self.begun.clear();
+                self.probes = 0;
+                let mut lines = plan_lines(plan, self.paint);
+                lines.extend(reason.as_ref().map(|reason| format!("  because: {reason}")));
+                lines
+            }
+            Entry::Resumed { actor, .. } => {
+                vec![format!("{}  resumed by {actor}", self.paint.quiet(&words::clock(time)))]
+            }
+            Entry::StepStarted { step, .. } => {
+                self.begun.insert(step.clone(), time);
+                Vec::new()
+            }
+            Entry::Retried { step, error, attempt, delay, .. } => {
+                let text = format!("try {attempt} failed, again in {}: {error}", words::time(*delay));
+                vec![self.row(time, step, "", &self.paint.quiet(&text))]
+            }
+            Entry::Observed { step, observation, .. } => {
+                self.probes += 1;
+                let text = probe(observation, self.paint);
+                if self.still_held(time, observation, &text) {
+                    return Vec::new();
+                }
+                vec![self.row(time, step, "", &format!("probe {}: {text}", self.probes))]
+            }
+            Entry::StepFinished { step, result, facts, logs, .. } => {
+                self.finished(time, step, result, facts, logs)
+            }
+            Entry::StopRequested { actor, how, .. } => {
+                let how = match how {
+                    StopHow::Safely => "stopping at the next safe point",
+                    StopHow::GoBack => "going back",
+                };
+                vec![format!("{}  {how}, as {actor} asked", self.paint.quiet(&words::clock(time)))]
+            }
+            Entry::Finished { outcome, nodes, .. } => {
+                outcome_lines(outcome, nodes, self.plan.as_ref(), self.paint)
+            }
+        }
+    }
+
+    /// Whether a probe says what was said a moment ago: that it holds, for the same reason.
+    fn still_held(&mut self, time: Timestamp, observation: &Observation, text: &str) -> bool {
+        if observation.verdict != Verdict::Hold {
+            self.held = None;
+            return false;
+        }
+        let shown = self.held.as_ref();
+        if shown.is_some_and(|(said, at)| said == text && time.since(*at) < STILL_HELD) {
+            return true;
+        }
+        self.held = Some((text.to_owned(), time));
+        false
+    }
+
+    fn finished(
+        &self,
+        time: Timestamp,
+        step: &Step,
+        result: &StepResult,
+        facts: &BTreeMap<String, String>,
+        logs: &[String],
+    ) -> Vec<String> {
+        let took = self.begun.get(step).map(|begun| words::time(time.since(*begun))).unwrap_or_default();
+        match result {
+            StepResult::Done { changed } => {
+                let mut lines = vec![self.row(time, step, &took, &done(step.action, *changed, facts))];
+                if let Some(why) = facts.get("sessions_closed") {
+                    lines
+                        .push(self.paint.careful(&format!("          requests in progress were cut: {why}")));
+                }
+                lines
+            }
+            StepResult::Failed { message, .. } => {
+                let mut lines =
+                    vec![self.row(time, step, &took, &self.paint.bad(&format!("failed: {message}")))];
+                lines.extend(logs.iter().map(|line| self.paint.quiet(&format!("          | {line}"))));
+                lines
+            }
+        }
+    }
+
+    /// `14:32:10  backend-api-2  install        0.21s  …`.
+    fn row(&self, time: Timestamp, step: &Step, took: &str, text: &str) -> String {
+        let names = self.plan.iter().flat_map(|plan| &plan.nodes).map(|planned| planned.node.as_str().len());
+        let width = names.max().unwrap_or(0);
+        let node = step.node.as_ref().map_or("-", |node| node.as_str());
+        let action = match step.direction {
+            Direction::Forward => step.action.as_str().to_owned(),
+            Direction::Back => format!("back: {}", step.action.as_str()),
+        };
+        let back = self.begun.keys().any(|step| step.direction == Direction::Back);
+        let column = if back { 19 } else { 13 };
+        let clock = self.paint.quiet(&words::clock(time));
+        let line = format!("{clock}  {node:<width$}  {action:<column$}  {took:>7}  {text}");
+        line.trim_end().to_owned()
+    }
+}
+
+/// What a step that is done did.
+fn done(action: Action, changed: bool, facts: &BTreeMap<String, String>) -> String {
+    let fact = |name: &str| facts.get(name).map_or("?", String::as_str);
+    let number = |name: &str| facts.get(name).and_then(|text| text.parse::<u64>().ok());
+    match (action, changed) {
+        (Action::Stage, true) => "release and way back are in the store".to_owned(),
+        (Action::Stage, false) => "release and way back were in the store".to_owned(),
+        (Action::Drain, true) => match facts.get("others_serving") {
+            Some(others) => format!("out of rotation and idle, {others} other(s) serving"),
+            None => "out of rotation and idle".to_owned(),
+        },
+        (Action::Drain, false) => "was out of rotation, idle".to_owned(),
+        (Action::Install, true) => {
+            let size = number("bytes").map(words::bytes).unwrap_or_default();
+            format!("{} in place, {size}", short(fact("digest")))
+        }
+        (Action::Install, false) => format!("{} was in place", short(fact("digest"))),
+        (Action::Restart, true) => format!("runs it, pid {}", fact("pid")),
+        (Action::Restart, false) => format!("was running it, pid {}", fact("pid")),
+        (Action::CheckHealth, _) => format!("healthy ({})", fact("via")),
+        (Action::Enable, true) => format!("ready and up, weight {}", fact("weight")),
+        (Action::Enable, false) => format!("was ready and up, weight {}", fact("weight")),
+        (Action::ProveTraffic, _) => {
+            format!("{} request(s) served since, 200 through the balancer", fact("served"))
+        }
+        (Action::Watch, _) => {
+            let millis = |name| number(name).map(Duration::from_millis).map(words::time).unwrap_or_default();
+            format!(
+                "green: {} probes over {}, held {}",
+                fact("probes"),
+                millis("watched_ms"),
+                millis("held_ms")
+            )
+        }
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+/// `green, p95 0.012 (< 0.5), error_ratio 0 (< 0.005)`.
+fn probe(observation: &Observation, paint: Paint) -> String {
+    let verdict = match observation.verdict {
+        Verdict::Green => paint.good("green"),
+        Verdict::Red => paint.bad("red"),
+        Verdict::Hold => paint.careful("hold"),
+    };
+    let slis = observation.slis.iter().map(|judged| {
+        let value = judged.value.map_or_else(|| "?".to_owned(), round);
+        let text = format!("{} {value} ({})", judged.sli, judged.bound);
+        match &judged.verdict {
+            SliVerdict::Green => text,
+            SliVerdict::Red => paint.bad(&format!("{text} red")),
+            SliVerdict::Hold { why } => format!("{} held ({why})", judged.sli),
+        }
+    });
+    std::iter::once(verdict).chain(slis).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,116 @@
+//! Plans as lines for people.
+
+use canary_core::plan::{Action, Plan, Purpose, Step, Work};
+use canary_core::spec::{OnDrainTimeout, WatchPolicy, WatchSubject};
+
+use super::paint::Paint;
+use super::{table, words};
+
+/// A plan in short: what goes where, the way back, the watch, the warnings.
+#[must_use]
+pub fn plan_lines(plan: &Plan, paint: Paint) -> Vec<String> {
+    let facts = &plan.artifact.facts;
+    let what = match plan.purpose {
+        Purpose::RollOut => "roll out",
+        Purpose::RollBack => "roll back to",
+    };
+    let title = format!(
+        "{what} {} ({}, {}) in pool {}",
+        facts.sha256.short(),
+        plan.artifact.path.display(),
+        words::bytes(facts.size),
+        plan.spec.pool
+    );
+    let mut lines = vec![paint.strong(&title)];
+    let mut rows = Vec::new();
+    for planned in &plan.nodes {
+        let before = planned
+            .before
+            .map_or_else(|| "nothing installed".to_owned(), |digest| format!("now {}", digest.short()));
+        let work = match planned.work {
+            Work::Replace => "replace",
+            Work::Prove => "has it; prove that it serves",
+            Work::Nothing => "has it and serves",
+        };
+        let role = if plan.purpose == Purpose::RollOut && planned.node == plan.spec.canary {
+            ", canary"
+        } else {
+            ""
+        };
+        rows.push(vec![format!("  {}", planned.node), before, format!("{work}{role}")]);
+    }
+    lines.extend(table::aligned(&rows));
+    if plan.purpose == Purpose::RollOut && !plan.is_empty() {
+        let back = plan.way_back.as_ref();
+        let text = back.map_or_else(
+            || "none".to_owned(),
+            |back| format!("{} ({})", back.facts.sha256.short(), back.origin),
+        );
+        lines.push(format!("  way back: {text}"));
+        lines.push(format!("  watch: {}", plan.spec.watch.as_ref().map_or_else(|| "none".to_owned(), watch)));
+    }
+    lines.extend(plan.warnings.iter().map(|warning| paint.careful(&format!("  warning: {warning}"))));
+    lines
+}
+
+fn watch(policy: &WatchPolicy) -> String {
+    let slis: Vec<_> = policy.slis.iter().map(|sli| format!("{} {}", sli.name, sli.bound)).collect();
+    let subject = match policy.subject {
+        WatchSubject::Pool => "of the whole pool",
+        WatchSubject::Canary => "of the canary alone",
+    };
+    format!(
+        "{} with a probe every {}, {subject}: {}",
+        words::exact(policy.window),
+        words::exact(policy.interval),
+        slis.join(", ")
+    )
+}
+
+/// Every step of a plan, numbered, with its deadline.
+#[must_use]
+pub fn step_lines(plan: &Plan) -> Vec<String> {
+    if plan.is_empty() {
+        return vec!["nothing to do: every node has it and serves".to_owned()];
+    }
+    let number = |at: usize| format!("{:>3}.", at + 1);
+    let row = |(at, step): (usize, &Step)| {
+        let node = step.node.as_ref().map_or("-", |node| node.as_str());
+        vec![number(at), node.to_owned(), step.action.as_str().to_owned(), explain(plan, step.action)]
+    };
+    table::aligned(&plan.steps.iter().enumerate().map(row).collect::<Vec<_>>())
+}
+
+fn explain(plan: &Plan, action: Action) -> String {
+    let spec = &plan.spec;
+    let at_most = words::exact;
+    match action {
+        Action::Stage => format!("copy the binaries to {}", plan.store.display()),
+        Action::Drain => {
+            let then = match spec.drain.on_timeout {
+                OnDrainTimeout::GiveUp => "then put it back and stop",
+                OnDrainTimeout::CloseSessions => "then close what is left",
+            };
+            format!(
+                "once {} other(s) serve, take it out of rotation; until idle, at most {}, {then}",
+                spec.min_available,
+                at_most(spec.drain.timeout)
+            )
+        }
+        Action::Install => format!("put {} in place", plan.artifact.facts.sha256.short()),
+        Action::Restart => "restart the service".to_owned(),
+        Action::CheckHealth => {
+            format!(
+                "{} on port {} within {}",
+                spec.health.check.path,
+                spec.health.check.port,
+                at_most(spec.health.timeout)
+            )
+        }
+        Action::Enable => format!("put it back into rotation; up within {}", at_most(spec.enable.up_timeout)),
+        Action::ProveTraffic => {
+            format!("a request through the balancer within {}", at_most(spec.enable.traffic_timeout))
+        }
+        Action::Watch => spec.watch.as_ref().map_or_else(String::new, watch),
+    }
+}
