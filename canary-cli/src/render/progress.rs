@@ -19,27 +19,28 @@ impl Bar {
         let style = ProgressStyle::with_template("{spinner} {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style.tick_chars("-\\|/ "));
+        bar.finish_and_clear();
         Self { bar }
     }
 
     /// Shows a wait.
     pub fn waiting(&self, progress: &Progress) {
-        self.bar.set_message(sentence(progress));
-        self.bar.enable_steady_tick(Duration::from_millis(250));
-        self.bar.tick();
+        self.note(&sentence(progress));
     }
 
     /// Shows a short note.
     pub fn note(&self, text: &str) {
         self.bar.set_message(text.to_owned());
-        self.bar.enable_steady_tick(Duration::from_millis(250));
+        if self.bar.is_finished() {
+            self.bar.reset();
+            self.bar.enable_steady_tick(Duration::from_millis(250));
+        }
     }
 
     /// Takes the line away.
     pub fn clear(&self) {
         self.bar.disable_steady_tick();
-        self.bar.set_message("");
-        self.bar.suspend(|| {});
+        self.bar.finish_and_clear();
     }
 
     pub(super) fn suspend(&self, write: impl FnOnce()) {
@@ -47,14 +48,14 @@ impl Bar {
     }
 }
 
-/// `backend-api-2: drain: waiting for no request in progress, 4.20s of at most 1m 00s; last seen: drain, 3 in progress`.
+/// `backend-api-2: drain, 4.20s of at most 1m 00s: 3 in progress; waiting for no request in progress`.
 pub(super) fn sentence(progress: &Progress) -> String {
     format!(
-        "{}: waiting for {}, {} of at most {}; last seen: {}",
+        "{}, {} of at most {}: {}; waiting for {}",
         progress.step,
-        progress.waiting_for,
         words::time(progress.elapsed),
         words::time(progress.limit),
-        progress.seen
+        progress.seen,
+        progress.waiting_for
     )
 }

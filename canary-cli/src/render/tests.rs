@@ -270,7 +270,7 @@ fn colours_are_all_that_a_terminal_adds_to_the_lines() {
     for part in coloured.split('\u{1b}') {
         plain.push_str(part.split_once('m').filter(|_| part.starts_with('[')).map_or(part, |(_, rest)| rest));
     }
-    let waits = |line: &&str| !line.contains("waiting for");
+    let waits = |line: &&str| !line.contains("; waiting for");
     let expected = shown(Format::Plain, false);
     assert_eq!(
         plain.lines().filter(waits).collect::<Vec<_>>(),
