@@ -2,35 +2,66 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Backends;
 use crate::fleet::{NodeId, NodeSnapshot, Snapshot};
 use crate::journal::NodeReport;
 use crate::plan::Plan;
-use crate::traits::{BackendError, NodeRuntime, PoolState};
+use crate::traits::{BackendError, Clock, NodeRuntime, PoolState, Retry};
+
+/// How often a look is tried in all, when the backend says that later may help.
+const LOOKS: u32 = 3;
+/// The pause between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
+
+/// Calls a backend that only reads, and again while it says that later may help.
+pub(super) async fn look<T, F>(
+    clock: &dyn Clock,
+    call: impl Fn() -> F + Send + Sync,
+) -> Result<T, BackendError>
+where
+    F: Future<Output = Result<T, BackendError>> + Send,
+    T: Send,
+{
+    let mut looks = 1;
+    loop {
+        match call().await {
+            Err(error) if looks < LOOKS && matches!(error.retry(), Retry::Transient { .. }) => looks += 1,
+            result => return result,
+        }
+        clock.sleep(BETWEEN_LOOKS).await;
+    }
+}
 
 /// Reads a node's files and its service.
-async fn node(runtime: Arc<dyn NodeRuntime>, node: NodeId) -> Result<NodeSnapshot, BackendError> {
-    let installed = runtime.installed(&node).await?;
-    let service = runtime.service(&node).await?;
+async fn node(
+    runtime: Arc<dyn NodeRuntime>,
+    clock: Arc<dyn Clock>,
+    node: NodeId,
+) -> Result<NodeSnapshot, BackendError> {
+    let installed = look(clock.as_ref(), || runtime.installed(&node)).await?;
+    let service = look(clock.as_ref(), || runtime.service(&node)).await?;
     Ok(NodeSnapshot { installed, service })
 }
 
-/// Every node at the same time; an error for each that cannot be read.
+/// Every node at the same time, in the order given; an error for each that cannot be read.
 pub(super) async fn nodes<'a>(
     backends: &Backends,
     names: impl Iterator<Item = &'a NodeId>,
-) -> BTreeMap<NodeId, Result<NodeSnapshot, String>> {
-    let tasks: Vec<_> = names
-        .map(|name| (name.clone(), tokio::spawn(node(Arc::clone(&backends.nodes), name.clone()))))
-        .collect();
-    let mut seen = BTreeMap::new();
+) -> Vec<(NodeId, Result<NodeSnapshot, String>)> {
+    let begin = |name: &NodeId| {
+        let task = node(Arc::clone(&backends.nodes), Arc::clone(&backends.clock), name.clone());
+        (name.clone(), tokio::spawn(task))
+    };
+    let tasks: Vec<_> = names.map(begin).collect();
+    let mut seen = Vec::with_capacity(tasks.len());
     for (name, task) in tasks {
         let result = match task.await {
             Ok(result) => result.map_err(|e| e.chain()),
             Err(e) => Err(e.to_string()),
         };
-        seen.insert(name, result);
+        seen.push((name, result));
     }
     seen
 }
@@ -45,7 +76,8 @@ impl Backends {
         names: impl Iterator<Item = &'a NodeId>,
     ) -> Result<Snapshot, Vec<String>> {
         let mut problems = Vec::new();
-        let pool = self.lb.servers().await.map_err(|e| problems.push(e.chain())).ok();
+        let pool = look(self.clock.as_ref(), || self.lb.servers()).await;
+        let pool = pool.map_err(|e| problems.push(e.chain())).ok();
         let mut read = BTreeMap::new();
         for (name, result) in nodes(self, names).await {
             match result {
@@ -63,7 +95,7 @@ impl Backends {
 
     /// What is where, as far as it can be read: for a rollout's last record.
     pub async fn report(&self, plan: &Plan) -> Vec<NodeReport> {
-        let pool = self.lb.servers().await.map_err(|e| e.chain());
+        let pool = look(self.clock.as_ref(), || self.lb.servers()).await.map_err(|e| e.chain());
         let seen = nodes(self, plan.nodes.iter().map(|planned| &planned.node)).await;
         seen.into_iter().map(|(name, result)| report(name, result, &pool)).collect()
     }

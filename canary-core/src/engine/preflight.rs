@@ -1,6 +1,7 @@
 //! The runbook's check-list: everything is looked at, nothing is changed, all findings come at once.
 
 use super::Backends;
+use super::observe::look;
 use crate::fleet::{NodeId, NodeSnapshot};
 use crate::plan::Lint;
 use crate::spec::{RolloutSpec, Sli, WatchPolicy, WatchSubject};
@@ -50,7 +51,7 @@ impl Backends {
     pub async fn preflight(&self, spec: &RolloutSpec) -> Vec<Check> {
         let mut checks: Vec<_> =
             spec.problems().into_iter().map(|problem| Check::failed("settings", problem)).collect();
-        match self.lb.servers().await {
+        match look(self.clock.as_ref(), || self.lb.servers()).await {
             Ok(pool) => checks.extend(balancer(&self.lb.to_string(), spec, &pool)),
             Err(e) => checks.push(Check::failed("balancer", e.chain())),
         }
@@ -91,7 +92,7 @@ impl Backends {
 
     async fn health(&self, spec: &RolloutSpec, name: &NodeId) -> Check {
         let label = format!("health of {name}");
-        match self.nodes.check(name, &spec.health.check).await {
+        match look(self.clock.as_ref(), || self.nodes.check(name, &spec.health.check)).await {
             Ok(report) if report.healthy => Check::ok(label, format!("200 ({})", report.via)),
             // A node may be broken because the last release broke it; replacing that is what a rollout is for.
             Ok(report) => Check::warn(label, format!("{} ({})", report.detail, report.via)),
@@ -131,7 +132,7 @@ impl Backends {
             window: watch.rate_window.max(watch.interval),
             at: self.clock.now(),
         };
-        let facts = match source.describe(&query).await {
+        let facts = match look(self.clock.as_ref(), || source.describe(&query)).await {
             Ok(facts) => facts,
             Err(e) => return vec![Check::failed(name, e.chain())],
         };

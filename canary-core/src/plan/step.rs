@@ -86,6 +86,12 @@ impl Step {
         Self { node: Some(node.clone()), action, direction: Direction::Back }
     }
 
+    /// Another step of the same node in the same direction.
+    #[must_use]
+    pub fn sibling(&self, action: Action) -> Self {
+        Self { action, ..self.clone() }
+    }
+
     /// The step that copies the artifacts.
     #[must_use]
     pub const fn stage() -> Self {

@@ -2,12 +2,12 @@
 
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
-use crate::plan::{Action, Step};
+use crate::plan::Action;
 use crate::traits::AdminState;
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
-    let drained = cx.history().status(&sibling(cx.step, Action::Drain)).is_some();
+    let drained = cx.history().status(&cx.step.sibling(Action::Drain)).is_some();
     // A node that this rollout drained need not be looked at before it is put back.
     let (mut pool, mut server) =
         if drained { cx.set_admin(AdminState::Ready).await? } else { cx.server().await? };
@@ -34,9 +34,4 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         wait.pause(format!("{}, {} (process {})", server.admin, server.operational, pool.epoch)).await?;
         (pool, server) = cx.server().await?;
     }
-}
-
-/// Another step of the same node in the same direction.
-fn sibling(step: &Step, action: Action) -> Step {
-    Step { action, ..step.clone() }
 }

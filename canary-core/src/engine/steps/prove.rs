@@ -1,7 +1,7 @@
 //! Prove traffic: the balancer has sent the node requests, and the pool answers through the balancer.
 
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
-use crate::plan::{Action, Step};
+use crate::plan::Action;
 use crate::traits::PoolState;
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
@@ -46,8 +46,7 @@ fn hint(failure: Failure, served: u64, through: bool) -> Failure {
 
 /// Requests since the node was put back; another epoch, or a counter that was cleared, counts from zero.
 fn served_since(cx: &StepCx<'_>, pool: &PoolState, served: u64) -> u64 {
-    let Some(node) = &cx.step.node else { return 0 };
-    let enable = Step { node: Some(node.clone()), action: Action::Enable, direction: cx.step.direction };
+    let enable = cx.step.sibling(Action::Enable);
     let history = cx.history();
     let before = match history.fact(&enable, "epoch") {
         Some(epoch) if epoch == pool.epoch => {

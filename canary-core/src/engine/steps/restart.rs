@@ -2,16 +2,20 @@
 
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
+use crate::journal::StepStatus;
+use crate::plan::Action;
 use crate::traits::{ActiveState, RunningBinary, ServiceState};
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
-    let before = cx.call(|| cx.backends.nodes.service(node)).await?;
-    // After a rename the old process runs a file that is no longer in place; one that runs the file in place was
-    // started since, by this step before a crash or because nothing had to be replaced.
-    if runs_in_place(&before) {
-        note(cx, &before);
-        return Ok(false);
+    if !installed_anew(cx) {
+        let before = cx.call(|| cx.backends.nodes.service(node)).await?;
+        // After a rename the old process runs a file that is no longer in place; one that runs the file in place was
+        // started since.
+        if runs_in_place(&before) {
+            note(cx, &before);
+            return Ok(false);
+        }
     }
     let restarted = cx.call(|| cx.backends.nodes.restart(node)).await;
     let mut state = match restarted {
@@ -63,6 +67,12 @@ pub(super) fn crashing(state: &ServiceState, base: u64) -> Option<Failure> {
         return None;
     };
     Some(Failure::new(FailureClass::Unhealthy, message))
+}
+
+/// Whether the binary was just replaced: then the process is an old one, and need not be looked at first.
+fn installed_anew(cx: &StepCx<'_>) -> bool {
+    let install = cx.step.sibling(Action::Install);
+    matches!(cx.history().status(&install), Some(StepStatus::Done { changed: true }))
 }
 
 fn runs_in_place(state: &ServiceState) -> bool {
