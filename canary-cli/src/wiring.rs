@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use canary_core::engine::Backends;
+use canary_core::engine::{Backends, Check};
 use canary_core::fleet::NodeId;
 use canary_core::journal::MemoryJournal;
 use canary_core::spec::RolloutSpec;
 use canary_core::traits::{Clock, EventSink, Journal, LoadBalancer, SliSource, SystemClock};
+use canary_haproxy::codec::SocketLevel;
 use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, TcpTransport, Transport, UnixTransport};
 use canary_incus::{
     Endpoint, IncusClient, IncusConfig, IncusExecTransport, IncusNodeRuntime, ProjectName, ServiceConfig,
@@ -67,6 +68,26 @@ impl Fleet {
             sinks,
             clock: Arc::clone(&self.clock),
         }
+    }
+
+    /// What HAProxy says of itself; a socket that may not change anything stops a rollout before it begins.
+    pub async fn haproxy_checks(&self) -> Vec<Check> {
+        let name = "haproxy";
+        let description = match self.haproxy.describe().await {
+            Ok(description) => description,
+            Err(error) => return vec![Check::failed(name, error.chain())],
+        };
+        let text = description.to_string();
+        let mut checks = vec![if description.level < SocketLevel::Admin {
+            Check::failed(
+                name,
+                format!("{text}; the socket must be \"level admin\" in HAProxy's configuration"),
+            )
+        } else {
+            Check::ok(name, text)
+        }];
+        checks.extend(description.warnings.into_iter().map(|warning| Check::warn(name, warning)));
+        checks
     }
 
     async fn connect_source(&mut self, settings: &Settings) -> Result<(), CommandError> {

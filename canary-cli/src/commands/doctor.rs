@@ -115,20 +115,14 @@ fn journal(cx: &Context<'_>) -> Check {
 
 /// What each backend says of itself.
 async fn backends(fleet: &Fleet) -> Vec<Check> {
-    let (incus, haproxy) = tokio::join!(fleet.incus.server(), fleet.haproxy.describe());
+    let (incus, haproxy) = tokio::join!(fleet.incus.server(), fleet.haproxy_checks());
     let failed = |name: &str, error: &BackendError| Check::failed(name, error.chain());
     let mut checks = Vec::new();
     checks.push(match incus {
         Ok(info) => Check::ok("incus", format!("{} {} on {}", info.program, info.version, info.name)),
         Err(error) => failed("incus", &error),
     });
-    match haproxy {
-        Ok(description) => {
-            checks.push(Check::ok("haproxy", description.to_string()));
-            checks.extend(description.warnings.into_iter().map(|warning| Check::warn("haproxy", warning)));
-        }
-        Err(error) => checks.push(failed("haproxy", &error)),
-    }
+    checks.extend(haproxy);
     if let Some(prometheus) = &fleet.prometheus {
         checks.push(match prometheus.ping(fleet.clock.now()).await {
             Ok(info) => {
@@ -186,7 +180,9 @@ async fn release(cx: &Context<'_>, fleet: &Fleet) -> Result<Vec<Check>, CommandE
         checks.extend(plan.warnings.iter().map(|warning| Check::warn("plan", warning)));
         checks.push(Check::ok("plan", words::count(plan.steps.len(), "step")));
     }
-    let left = seen.reasons.into_iter().filter(|reason| !known.contains(reason));
+    // HAProxy's own word stands above already.
+    let told = |reason: &String| known.contains(reason) || reason.starts_with("haproxy: ");
+    let left = seen.reasons.into_iter().filter(|reason| !told(reason));
     checks.extend(left.map(|reason| Check::failed("plan", reason)));
     Ok(checks)
 }
