@@ -133,6 +133,11 @@ impl LocalNodeRuntime {
             // An error means that its supervisor is gone; the process is then ended below.
             let _ = answer.await;
         }
+        self.kill();
+    }
+
+    /// Kills every process at once, without a runtime; none can be started any more, whatever the lifetime.
+    pub fn kill(&self) {
         self.nodes.values().for_each(Node::destroy);
     }
 

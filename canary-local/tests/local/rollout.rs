@@ -1,0 +1,160 @@
+//! Whole rollouts by the engine, with load through the balancer all the time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use canary_core::analysis::{Number, Ratio};
+use canary_core::engine::{Backends, Order, Outcome, Report, Stop, WayBackSearch, roll_out};
+use canary_core::fleet::{Artifact, Digest};
+use canary_core::journal::{Entry, MemoryJournal, RolloutId};
+use canary_core::plan;
+use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::traits::{Clock as _, GateVerdict, Review, SliKind, SystemClock};
+use canary_lab_load::{Load, LoadOptions, Summary};
+use canary_lab_service::Fault;
+use canary_local::{Sandbox, Totals};
+
+use crate::support::{DEADLINE, release, sandbox};
+
+/// Two SLIs of the canary over its own metrics page, for three seconds.
+fn watch() -> WatchPolicy {
+    let errors = SliKind::ErrorRatio {
+        metric: "veza_gin_http_requests_total".parse().unwrap(),
+        status_label: "status".parse().unwrap(),
+    };
+    let p95 = SliKind::Quantile {
+        metric: "veza_gin_http_request_duration_seconds".parse().unwrap(),
+        quantile: Ratio::new(0.95).unwrap(),
+    };
+    let sli = |name: &str, kind, bound| Sli {
+        name: name.to_owned(),
+        kind,
+        bound: Bound::Below(Number::new(bound).unwrap()),
+        min_requests: 10,
+    };
+    WatchPolicy {
+        window: Duration::from_secs(3),
+        interval: Duration::from_millis(500),
+        rate_window: Duration::from_secs(2),
+        subject: WatchSubject::Canary,
+        slis: vec![sli("errors", errors, 0.005), sli("p95", p95, 0.5)],
+        hold_budget: Duration::from_secs(30),
+        on_inconclusive: OnInconclusive::RollBack,
+    }
+}
+
+struct Run {
+    report: Report,
+    summary: Summary,
+    totals: Totals,
+    entries: Vec<Entry>,
+    before: Digest,
+    after: Digest,
+}
+
+impl Run {
+    /// Every node has this digest, is ready and runs.
+    fn all_have(&self, digest: Digest) {
+        assert_eq!(self.report.nodes.len(), 3);
+        for node in &self.report.nodes {
+            assert_eq!(node.installed, Some(digest), "{node:?}");
+            assert!(node.problems.is_empty(), "{node:?}");
+            assert_eq!(format!("{:?}, {:?}", node.admin, node.operational), "Some(Ready), Some(Up)");
+        }
+    }
+
+    /// No client saw a failure that the balancer or a good release made.
+    fn only_v2_failed(&self) {
+        let others: Vec<_> = self.summary.failed_not_by("v2").collect();
+        assert!(others.is_empty(), "{others:?}");
+        assert_eq!(self.totals.own_answers, 0, "{:?}", self.totals);
+        assert!(self.summary.sent > 100, "{}", self.summary);
+    }
+}
+
+async fn plan_of(backends: &Backends, spec: RolloutSpec, artifact: Artifact, fleet: &Sandbox) -> plan::Plan {
+    let snapshot = backends.observe(spec.nodes()).await.unwrap();
+    let search = WayBackSearch {
+        named: None,
+        on_host: None,
+        release: Some(artifact.facts.sha256),
+        nodes: spec.nodes().cloned().collect(),
+    };
+    let way_back = backends.find_way_back(&search, &snapshot).await.unwrap();
+    plan::roll_out(spec, artifact, way_back, fleet.store(), &snapshot).unwrap()
+}
+
+/// Rolls `v2` with those faults over three nodes of `v1`, under load.
+async fn run(dir: &Path, faults: &[Fault]) -> Run {
+    let fleet = sandbox(dir).await;
+    let artifact = release(dir, "v2", faults);
+    let clock = Arc::new(SystemClock::new());
+    let journal = Arc::new(MemoryJournal::new(clock.clone()));
+    let backends = fleet.backends(journal, Vec::new(), clock.clone());
+    let mut spec = fleet.spec();
+    spec.watch = Some(watch());
+    let options = LoadOptions { connections: 8, rate_per_second: Some(200), ..LoadOptions::default() };
+    let load = Load::start(&fleet.url(), options).await.unwrap();
+    load.wait_for(|summary| summary.ok > 20, DEADLINE).await.unwrap();
+
+    let plan = plan_of(&backends, spec, artifact, &fleet).await;
+    let (before, after) = (plan.nodes[1].before.unwrap(), plan.artifact.facts.sha256);
+    let verdict = GateVerdict::NothingNew { why: "a service without a database".to_owned() };
+    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
+    let order = Order { rollout: RolloutId::new(clock.now(), 1), actor: "a test".to_owned(), reason: None };
+    let permit = review.permit().unwrap();
+    let report = roll_out(&backends, plan, permit, order, &Stop::default()).await.unwrap();
+
+    let seen = load.snapshot().ok;
+    load.wait_for(|summary| summary.ok > seen + 50, DEADLINE).await.unwrap();
+    let summary = load.stop().await;
+    let totals = fleet.balancer().totals();
+    let entries = backends.journal.records().await.unwrap().into_iter().map(|record| record.entry).collect();
+    fleet.shutdown().await.unwrap();
+    Run { report, summary, totals, entries, before, after }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_good_release_goes_everywhere_and_nobody_notices() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = run(dir.path(), &[]).await;
+    assert_eq!(run.report.outcome, Outcome::Completed { changed: true }, "{}", run.summary);
+    run.all_have(run.after);
+    assert_eq!((run.summary.failed_total, run.totals.own_answers), (0, 0), "{}", run.summary);
+    assert!(run.summary.answers_of_version("v1") > 0 && run.summary.answers_of_version("v2") > 0);
+    let probes = run.entries.iter().filter(|entry| matches!(entry, Entry::Observed { .. })).count();
+    assert!(probes >= 4, "{probes} probes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_answers_errors_is_rolled_back_by_its_slis() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = run(dir.path(), &[Fault::Errors { rate_ppm: 300_000 }]).await;
+    let Outcome::RolledBack { reason } = &run.report.outcome else { panic!("{:?}", run.report) };
+    assert!(reason.contains("errors"), "{reason}");
+    run.all_have(run.before);
+    run.only_v2_failed();
+    assert!(run.summary.failed_total > 0, "{}", run.summary);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unhealthy_release_never_gets_a_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = run(dir.path(), &[Fault::Health]).await;
+    let Outcome::RolledBack { .. } = &run.report.outcome else { panic!("{:?}", run.report) };
+    run.all_have(run.before);
+    assert_eq!(run.summary.failed_total, 0, "{}", run.summary);
+    assert_eq!(run.summary.answers_of_version("v2"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crashing_release_never_gets_a_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = run(dir.path(), &[Fault::Crash]).await;
+    let Outcome::RolledBack { reason } = &run.report.outcome else { panic!("{:?}", run.report) };
+    assert!(reason.contains("crash") || reason.contains("failed"), "{reason}");
+    run.all_have(run.before);
+    assert_eq!(run.summary.failed_total, 0, "{}", run.summary);
+    assert_eq!(run.summary.answers_of_version("v2"), 0);
+}
