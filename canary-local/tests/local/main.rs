@@ -1,8 +1,8 @@
 //! Real processes, a real balancer, real rollouts.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail the test")]
 
-//mod balancer;
+mod balancer;
 mod nodes;
 mod rollout;
 mod support;
-//mod upheaval;
+mod upheaval;

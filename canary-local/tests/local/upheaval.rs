@@ -1,0 +1,122 @@
+//! Load without a pause while servers are drained, restarted and killed.
+
+use std::time::Duration;
+
+use canary_core::fleet::NodeId;
+use canary_core::traits::{AdminState, LoadBalancer as _, NodeRuntime as _};
+use canary_lab_load::{Load, LoadOptions};
+use canary_local::Sandbox;
+
+use crate::support::{DEADLINE, sandbox, signal, until};
+
+const ROUNDS: usize = 50;
+const REQUESTS: u64 = 20_000;
+
+async fn until_serving(fleet: &Sandbox, node: &NodeId) {
+    until("the server to serve", async || {
+        let state = fleet.balancer().servers().await.unwrap();
+        state.server(node).unwrap().serving().then_some(())
+    })
+    .await;
+}
+
+/// What a rollout does to a node, without the new binary.
+async fn drain_and_restart(fleet: &Sandbox, node: &NodeId) {
+    fleet.balancer().set_admin(node, AdminState::Drain).await.unwrap();
+    until("an empty server", async || {
+        let state = fleet.balancer().servers().await.unwrap();
+        (state.server(node).unwrap().sessions == 0).then_some(())
+    })
+    .await;
+    fleet.nodes().restart(node).await.unwrap();
+    let check = fleet.spec().health.check;
+    until("health", async || fleet.nodes().check(node, &check).await.unwrap().healthy.then_some(())).await;
+    fleet.balancer().set_admin(node, AdminState::Ready).await.unwrap();
+    until_serving(fleet, node).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_drains_and_restarts_lose_no_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = sandbox(dir.path()).await;
+    let paths = ["/", "/work?ms=1", "/work?ms=5", "/"].map(str::to_owned).to_vec();
+    let options = LoadOptions { connections: 8, rate_per_second: None, paths, ..LoadOptions::default() };
+    let load = Load::start(&fleet.url(), options).await.unwrap();
+    for round in 0..ROUNDS {
+        let node = &fleet.names()[round % fleet.names().len()];
+        drain_and_restart(&fleet, node).await;
+    }
+    load.wait_for(|summary| summary.sent >= REQUESTS, DEADLINE).await.unwrap();
+    let summary = load.stop().await;
+    let totals = fleet.balancer().totals();
+    assert_eq!((summary.failed_total, totals.own_answers), (0, 0), "{summary}");
+    assert!(summary.sent >= REQUESTS && summary.retried_idle_close == 0, "{summary}");
+    let pool = fleet.balancer().servers().await.unwrap();
+    assert_eq!(pool.servers.iter().map(|server| server.sessions).sum::<u64>(), 0);
+    assert!(pool.servers.iter().map(|server| server.served).sum::<u64>() >= summary.sent);
+    fleet.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_costs_at_most_what_it_had_in_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = sandbox(dir.path()).await;
+    let connections = 4;
+    let options = LoadOptions { connections, rate_per_second: Some(300), ..LoadOptions::default() };
+    let load = Load::start(&fleet.url(), options).await.unwrap();
+    load.wait_for(|summary| summary.ok > 50, DEADLINE).await.unwrap();
+    let node = &fleet.names()[1];
+    let pid = fleet.nodes().service(node).await.unwrap().pid.unwrap();
+    signal("KILL", pid);
+    until("another process", async || {
+        let state = fleet.nodes().service(node).await.unwrap();
+        (state.restarts == 1 && state.pid.is_some_and(|new| new != pid)).then_some(())
+    })
+    .await;
+    until_serving(&fleet, node).await;
+    let seen = load.snapshot().ok;
+    load.wait_for(|summary| summary.ok > seen + 50, DEADLINE).await.unwrap();
+    let summary = load.stop().await;
+    assert!(summary.failed_total <= connections as u64, "{summary}");
+    fleet.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_waits_for_a_long_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = sandbox(dir.path()).await;
+    let paths = vec!["/work?ms=700".to_owned()];
+    let options = LoadOptions { connections: 6, rate_per_second: None, paths, ..LoadOptions::default() };
+    let load = Load::start(&fleet.url(), options).await.unwrap();
+    let node = &fleet.names()[0];
+    until("requests in progress", async || {
+        let state = fleet.balancer().servers().await.unwrap();
+        (state.server(node).unwrap().sessions > 0).then_some(())
+    })
+    .await;
+    drain_and_restart(&fleet, node).await;
+    let summary = load.stop().await;
+    assert_eq!(summary.failed_total, 0, "{summary}");
+    assert!(summary.ok > 0);
+}
+
+#[tokio::test]
+async fn a_dropped_sandbox_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = sandbox(dir.path()).await;
+    let mut pids = Vec::new();
+    for node in fleet.names() {
+        pids.push(fleet.nodes().service(node).await.unwrap().pid.unwrap());
+    }
+    let (path, nodes, url) = (fleet.dir().to_owned(), fleet.nodes().clone(), fleet.url());
+    drop(fleet);
+    for pid in pids {
+        assert_eq!(crate::support::group(pid), [0_u32; 0]);
+    }
+    assert!(!path.exists());
+    until("the port to close", async || {
+        tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.is_err().then_some(())
+    })
+    .await;
+    assert!(tokio::time::timeout(Duration::from_secs(20), nodes.shutdown()).await.is_ok());
+}
