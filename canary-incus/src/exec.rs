@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Between two looks at something that cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// When a command's recorded output is removed: not while the next commands are likely to be under way.
+const FORGET_AFTER: Duration = Duration::from_secs(2);
+
 /// What a command left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecOutput {
@@ -88,6 +91,7 @@ impl IncusClient {
     fn forget_later(&self, node: &NodeId, operation: &str, id: OperationId) {
         let (client, node, operation) = (self.clone(), node.clone(), operation.to_owned());
         tokio::spawn(async move {
+            sleep(FORGET_AFTER).await;
             let _ = tokio::join!(
                 client.forget(&node, &operation, &id, Stream::Stdout),
                 client.forget(&node, &operation, &id, Stream::Stderr)
