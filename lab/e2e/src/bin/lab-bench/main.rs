@@ -29,7 +29,8 @@ async fn main() -> anyhow::Result<()> {
     let lab = Lab::acquire().await?.context("there is no lab; use: lab/lab up && eval \"$(lab/lab env)\"")?;
     ensure!(lab.nodes().len() >= 2, "a roll needs two nodes; use: lab/lab up --nodes 2");
     let directory = tempfile::tempdir()?;
-    let release = Releases::new(lab.first_binary(), directory.path()).make("v2", &[])?;
+    // Of another size than the first, as releases are.
+    let release = Releases::new(lab.first_binary(), directory.path()).make("v2-bench", &[])?;
     let mut rolls: Vec<(Contender, Vec<Roll>)> =
         Contender::all().into_iter().map(|c| (c, Vec::new())).collect();
     // Turn by turn, so that a busy moment of the machine hits all alike.
