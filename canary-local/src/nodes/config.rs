@@ -1,6 +1,7 @@
 //! What the service is and where its nodes live.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,7 +37,7 @@ impl Default for RestartPolicy {
 }
 
 /// One node: a process of the service at an address of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NodeConfig {
     /// Its name, also that of its directory.
     pub node: NodeId,
@@ -57,7 +58,7 @@ impl NodeConfig {
 /// The settings of a [`crate::LocalNodeRuntime`].
 ///
 /// In arguments and values of the environment, `{address}`, `{port}` and `{node}` stand for the node's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LocalNodesConfig {
     /// The directory below which each node has one; made when missing. Absolute.
     pub root: PathBuf,
@@ -137,6 +138,40 @@ impl LocalNodesConfig {
     }
 }
 
+/// Names only: the values of an environment are often secrets.
+struct Names<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeConfig")
+            .field("node", &self.node)
+            .field("address", &self.address)
+            .field("env", &Names(&self.env))
+            .finish()
+    }
+}
+
+impl fmt::Debug for LocalNodesConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalNodesConfig")
+            .field("root", &self.root)
+            .field("binary", &self.binary)
+            .field("args", &self.args)
+            .field("env", &Names(&self.env))
+            .field("nodes", &self.nodes)
+            .field("restart", &self.restart)
+            .field("stop_timeout", &self.stop_timeout)
+            .field("lifetime", &self.lifetime)
+            .finish()
+    }
+}
+
 fn filled(text: &str, node: &NodeConfig) -> String {
     text.replace("{address}", &node.address.to_string())
         .replace("{port}", &node.address.port().to_string())
@@ -162,6 +197,15 @@ mod tests {
             ["--listen", "127.0.0.1:81", "--name=n-1", "81", "{other}"]
         );
         assert_eq!(config.env_of(&config.nodes[0])["PORT"], "81");
+    }
+
+    #[test]
+    fn values_of_the_environment_are_not_shown() {
+        let mut config = LocalNodesConfig::new("/tmp/x", "api", vec![node("n-1", "127.0.0.1:81")]);
+        config.env = BTreeMap::from([("TOKEN".to_owned(), "hunter2".to_owned())]);
+        config.nodes[0].env.clone_from(&config.env);
+        let shown = format!("{config:?}");
+        assert_eq!((shown.matches("TOKEN").count(), shown.matches("hunter2").count()), (2, 0), "{shown}");
     }
 
     #[test]

@@ -141,6 +141,39 @@ async fn connections_are_kept_on_both_sides_and_headers_changed() {
     behind.say("HTTP/1.1 200 OK\r\ncontent-length: 70\r\n\r\n").await;
     assert!(client.head().await.contains("content-length: 70"));
     assert_eq!(balancer.servers().await.unwrap().servers[0].served, 2);
+
+    // A server that is about to restart must not close a connection that a request is sent on.
+    until("an idle connection", async || (sessions(&balancer, &node("a")).await == 0).then_some(())).await;
+    balancer.set_admin(&node("a"), AdminState::Drain).await.unwrap();
+    assert_eq!(behind.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_session() {
+    let server = Server::start("a").await;
+    let balancer = balancer(vec![server.config.clone()]).await;
+    let mut client = Wire::connect(&balancer).await;
+    client.say("GET / HTTP/1.1\r\nhost: api\r\n\r\n").await;
+    let mut behind = server.accept().await;
+    behind.head().await;
+    assert_eq!(sessions(&balancer, &node("a")).await, 1);
+    drop(client);
+    until("the session's end", async || (sessions(&balancer, &node("a")).await == 0).then_some(())).await;
+    assert_eq!(behind.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_a_body_it_can_read() {
+    let server = Server::start("a").await;
+    let balancer = balancer(vec![server.config.clone()]).await;
+    let mut client = Wire::connect(&balancer).await;
+    client.say("GET / HTTP/1.0\r\n\r\n").await;
+    let mut behind = server.accept().await;
+    let head = behind.head().await;
+    assert!(head.starts_with("get / http/1.1\r\n") && head.contains("\r\nhost: 127.0.0.1:"), "{head}");
+    behind.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n").await;
+    let answer = client.rest().await;
+    assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("\r\n\r\none"), "{answer}");
 }
 
 #[tokio::test]

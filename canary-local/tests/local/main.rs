@@ -3,6 +3,7 @@
 
 mod balancer;
 mod nodes;
+mod program;
 mod rollout;
 mod support;
 mod upheaval;

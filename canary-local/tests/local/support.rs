@@ -9,11 +9,11 @@ use canary_local::{Sandbox, SandboxConfig};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The sample service, which cargo builds beside the tests.
-pub(crate) fn sample() -> PathBuf {
+/// An example of this crate, which cargo builds beside the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
     let me = std::env::current_exe().unwrap();
-    let path = me.ancestors().nth(2).unwrap().join("examples/sample_service");
-    assert!(path.exists(), "first: cargo build -p canary-local --example sample_service");
+    let path = me.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "first: cargo build -p canary-local --examples");
     path
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn sample() -> PathBuf {
 pub(crate) fn release(dir: &Path, version: &str, faults: &[Fault]) -> Artifact {
     let path = dir.join(format!("release-{version}"));
     let trailer = faults.iter().cloned().fold(Trailer::new(version), Trailer::with);
-    stamp(&sample(), &path, &trailer).unwrap();
+    stamp(&example("sample_service"), &path, &trailer).unwrap();
     Artifact::read(path).unwrap()
 }
 
