@@ -27,4 +27,5 @@ deploy-canary: ## Ships ARTIFACT by the runbook; every variable of the runbook a
 	@ARTIFACT='$(subst ','\'',$(ARTIFACT))' $(CLI) run
 
 bench: ## Times a roll beside the runbook's shell script, in the lab.
+	$(CARGO) build -q -p canary-cli -p canary-lab-e2e
 	scripts/with-lab $(CARGO) run -q -p canary-lab-e2e --bin lab-bench
