@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,19 +66,45 @@ pub fn command() -> Command {
                 )
                 .subcommand(with_settings("list", "Lists the rollouts", journal)),
         )
+        .subcommand(demo())
+        .subcommand(demo_service())
         .subcommand(
             Command::new("configuration").about("Prints every setting with its variable, flag and default"),
         )
 }
 
-fn with_settings(name: &'static str, about: &'static str, shown: impl Fn(&Setting) -> bool) -> Command {
-    let output = Arg::new("output")
+fn demo() -> Command {
+    Command::new("demo")
+        .about("Shows a good release and a bad one on three processes of this host; needs nothing installed")
+        .arg(output_argument())
+        .arg(
+            Arg::new("fault")
+                .long("fault")
+                .value_name("FAULT")
+                .value_parser(commands::demo::FAULTS)
+                .default_value("errors")
+                .help("What the second release does wrong"),
+        )
+}
+
+/// What the demo's nodes run; not for people.
+fn demo_service() -> Command {
+    let listen =
+        Arg::new("listen").long("listen").value_parser(clap::value_parser!(SocketAddr)).required(true);
+    Command::new("demo-service").hide(true).arg(listen)
+}
+
+fn output_argument() -> Arg {
+    Arg::new("output")
         .long("output")
         .value_name("FORMAT")
         .value_parser(["human", "plain", "json"])
         .default_value("human")
-        .help("How to write: for people, for logs, or one JSON object a line");
-    flags::add(Command::new(name).about(about).arg(file_argument()).arg(output), shown)
+        .help("How to write: for people, for logs, or one JSON object a line")
+}
+
+fn with_settings(name: &'static str, about: &'static str, shown: impl Fn(&Setting) -> bool) -> Command {
+    flags::add(Command::new(name).about(about).arg(file_argument()).arg(output_argument()), shown)
 }
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
@@ -145,6 +172,16 @@ pub fn run(
     if name == "configuration" {
         let _ = write!(out, "{}", reference::markdown()).and_then(|()| out.flush());
         return 0;
+    }
+    if let "demo" | "demo-service" = name {
+        let result = match name {
+            "demo" => commands::demo::demo(matches, environment, &screen(matches, environment, out)),
+            _ => commands::demo::serve(matches),
+        };
+        return result.unwrap_or_else(|error| {
+            tell(err, &error);
+            error.exit_code()
+        });
     }
     let leaf = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let screen = screen(leaf, environment, out);

@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they share.
 
+pub(crate) mod demo;
 mod doctor;
 mod examine;
 mod gate;
@@ -44,11 +45,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
-            |error| CommandError::new(ErrorKind::Refused, format!("cannot start threads: {error}"), ""),
-        )?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         match name {
             "run" => run::run(&cx).await,
             "plan" => plan::plan(&cx).await,
@@ -60,6 +57,15 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             other => Err(CommandError::bug(format!("no command handles {other:?}"))),
         }
     })
+}
+
+/// The one runtime of a command.
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::new(ErrorKind::Refused, format!("cannot start threads: {error}"), ""))
 }
 
 impl Context<'_> {

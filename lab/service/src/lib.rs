@@ -16,10 +16,12 @@
 
 mod app;
 mod metrics;
+mod program;
 mod server;
 mod trailer;
 
 pub use app::{App, NODE_HEADER, VERSION_HEADER};
 pub use metrics::Metrics;
+pub use program::run;
 pub use server::serve;
 pub use trailer::{Fault, MAX_MILLIS, Trailer, TrailerError, read_trailer, running_trailer, stamp};

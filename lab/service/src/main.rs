@@ -3,14 +3,10 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use canary_lab_service::{App, Fault, Trailer, running_trailer, serve, stamp};
+use anyhow::Context as _;
+use canary_lab_service::{Fault, Trailer, run, running_trailer, stamp};
 use clap::{Parser, ValueEnum};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The lab's sample service; without arguments it serves as its trailer says.
 #[derive(Debug, Parser)]
@@ -74,30 +70,8 @@ fn main() -> anyhow::Result<()> {
         return Ok(stamp(&source, target, &arguments.trailer())?);
     }
     let trailer = running_trailer()?.unwrap_or_else(|| Trailer::new("unstamped"));
-    ensure!(!trailer.faults.contains(&Fault::Crash), "release {} crashes at start", trailer.version);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(arguments.listen, trailer))
-}
-
-async fn run(listen: SocketAddr, trailer: Trailer) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    for fault in &trailer.faults {
-        if let Fault::SlowStart { ms } = *fault {
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(ms)) => {}
-                _ = terminate.recv() => return Ok(()),
-            }
-        }
-    }
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let node = std::fs::read_to_string("/proc/sys/kernel/hostname").context("reading the host name")?;
-    let address = listener.local_addr().context("reading the port")?;
-    log(&format!("release {} listens on {address}", trailer.version));
-    let app = Arc::new(App::new(trailer, node.trim()));
-    let stop = async move {
-        terminate.recv().await;
-        log("stopping: finishing the requests in flight");
-    };
-    serve(app, listener, stop).await.context("accepting connections")
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(run(arguments.listen, trailer, log))?)
 }
 
 /// One line for the unit's journal; a closed stderr is no reason to stop serving.

@@ -1,0 +1,123 @@
+//! `demo`: three processes of a small real service, real traffic, a good release and a bad one; nothing to install.
+
+mod fault;
+mod stage;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use canary_core::engine::{Outcome, Stop};
+use canary_lab_load::{Load, LoadOptions, Summary};
+use clap::ArgMatches;
+
+use super::signals;
+use crate::environment::Environment;
+use crate::error::{CommandError, ErrorKind};
+use crate::render::Screen;
+
+use fault::Fault;
+pub(crate) use fault::{FAULTS, serve};
+use stage::Stage;
+
+/// Requests a second that the demo's clients send.
+const RATE: u32 = 200;
+/// The demo ends by itself long before this.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Runs the demo; the result is the exit code.
+pub(crate) fn demo(
+    matches: &ArgMatches,
+    environment: &Environment,
+    screen: &Screen,
+) -> Result<u8, CommandError> {
+    let fault = Fault::named(matches)?;
+    super::runtime()?.block_on(async {
+        let stop = Stop::default();
+        let _signals = signals::listen(stop.clone(), screen.clone())?;
+        let stage = tokio::select! {
+            stage = Stage::set(environment) => stage?,
+            () = asked(&stop) => return Ok(ErrorKind::Interrupted.exit_code()),
+        };
+        let ended = play(&stage, fault, &stop, screen).await;
+        let journal = stage.clear().await;
+        let (code, summary) = ended?;
+        epilogue(screen, &journal, &summary);
+        Ok(code)
+    })
+}
+
+/// Ships the releases under load; gives the exit code and what the clients saw.
+async fn play(
+    stage: &Stage,
+    fault: Fault,
+    stop: &Stop,
+    screen: &Screen,
+) -> Result<(u8, Summary), CommandError> {
+    screen.line(format!("{} nodes of release v1 behind {}", stage.nodes(), stage.url()));
+    screen.line(format!("clients send {RATE} requests a second; Ctrl-C ends it all"));
+    let options = LoadOptions {
+        connections: 8,
+        rate_per_second: Some(RATE),
+        paths: vec!["/".to_owned(), "/work?ms=5".to_owned()],
+        max_duration: LONGEST,
+        ..LoadOptions::default()
+    };
+    let load = Load::start(&stage.url(), options).await.map_err(|e| failed("start the clients", &e))?;
+    heading(screen, "v2, a good release");
+    let mut outcome = stage.ship("v2", Fault::None, stop, screen).await?;
+    let mut expected = matches!(outcome, Outcome::Completed { changed: true });
+    if expected && fault != Fault::None {
+        heading(screen, &format!("v3, {}", fault.story()));
+        outcome = stage.ship("v3", fault, stop, screen).await?;
+        expected = fault.expects(&outcome);
+    }
+    let summary = load.stop().await;
+    let code = match outcome {
+        Outcome::Interrupted { .. } => outcome.exit_code(),
+        _ if stop.asked().is_some() => ErrorKind::Interrupted.exit_code(),
+        _ if expected => 0,
+        other => {
+            let text = format!("the demo did not end as it should: {other}");
+            return Err(CommandError::new(ErrorKind::Bug, text, "report it, with the lines above"));
+        }
+    };
+    Ok((code, summary))
+}
+
+fn heading(screen: &Screen, text: &str) {
+    screen.line("");
+    screen.line(screen.paint.strong(text));
+}
+
+fn epilogue(screen: &Screen, journal: &PathBuf, summary: &Summary) {
+    heading(screen, "what the clients saw");
+    screen.line(format!(
+        "{} requests, {} answered well, {} failed",
+        summary.sent, summary.ok, summary.failed_total
+    ));
+    for (version, statuses) in &summary.by_version {
+        let counts: Vec<_> = statuses.iter().map(|(status, n)| format!("{n} x {status}")).collect();
+        screen.line(format!("  release {version}: {}", counts.join(", ")));
+    }
+    let others = summary.failed_not_by("v3").count();
+    screen.line(format!("  failed otherwise: {others} (drains and restarts lose nothing)"));
+    heading(screen, "what to look at");
+    let dir = journal.display();
+    screen.line(format!("  canary-cli log list --service demo --state-dir {dir}"));
+    screen.line(format!("  canary-cli log show --service demo --state-dir {dir}"));
+    screen.line("Nothing runs any more; the journal in that directory is all that is left.");
+}
+
+/// Returns once a wish to stop was heard.
+async fn asked(stop: &Stop) {
+    while stop.asked().is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What the demo could not do, and why.
+fn failed(what: &str, error: &dyn Display) -> CommandError {
+    let hint = "the demo needs free ports on loopback and some hundred MB in TMPDIR";
+    CommandError::new(ErrorKind::Refused, format!("cannot {what}: {error}"), hint)
+}

@@ -1,0 +1,103 @@
+//! The demo by its real program, fault by fault: it ends as it says and leaves nothing behind.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
+
+/// A demo with its own directory for temporary files, and a name in its environment to find its processes by.
+fn demo(tmp: &Path, fault: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["demo", "--fault", fault]).env("TMPDIR", tmp).env("NO_COLOR", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The processes that have this directory in their command line or environment.
+fn left_running(tmp: &Path) -> Vec<String> {
+    let needle = tmp.to_str().unwrap().as_bytes();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let has =
+        |file: &Path| std::fs::read(file).is_ok_and(|all| all.windows(needle.len()).any(|w| w == needle));
+    processes
+        .filter(|one| one.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
+        .filter(|one| has(&one.path().join("cmdline")) || has(&one.path().join("environ")))
+        .map(|one| one.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// What the demo leaves: its journal's directory at most.
+fn assert_clean(tmp: &Path) {
+    assert_eq!(left_running(tmp), [""; 0], "processes were left");
+    let left: Vec<_> = std::fs::read_dir(tmp).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let foreign = left.iter().filter(|name| !name.to_string_lossy().starts_with("canary-demo-"));
+    assert_eq!(foreign.count(), 0, "{left:?}");
+    for journal in left {
+        let files = std::fs::read_dir(tmp.join(journal)).unwrap().count();
+        assert!(files <= 1, "more than a journal is left");
+    }
+}
+
+fn ended(child: Child) -> (Output, String) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    (output, text)
+}
+
+fn plays(fault: &str, end: &str) {
+    let tmp = tempfile::tempdir().unwrap();
+    let (output, text) = ended(demo(tmp.path(), fault).spawn().unwrap());
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("\ncompleted\n"), "{text}");
+    assert!(text.contains(end), "no {end:?} in {text}");
+    assert!(text.contains("failed otherwise: 0 "), "{text}");
+    assert_clean(tmp.path());
+}
+
+#[test]
+fn errors_are_caught_in_the_watch() {
+    plays("errors", "\nrolled back: demo-1: watch: error_ratio ");
+}
+
+#[test]
+fn latency_is_caught_in_the_watch() {
+    plays("latency", "\nrolled back: demo-1: watch: p95 ");
+}
+
+#[test]
+fn a_crash_is_caught_before_any_request() {
+    plays("crash", "\nrolled back: demo-1: ");
+}
+
+#[test]
+fn bad_health_is_caught_before_any_request() {
+    plays("health", "\nrolled back: demo-1: check-health: ");
+}
+
+#[test]
+fn a_slow_start_only_takes_longer() {
+    plays("slow-start", "v3, which takes 3 s to start");
+}
+
+#[test]
+fn without_a_fault_there_is_one_release() {
+    plays("none", "what the clients saw");
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let tmp = tempfile::tempdir().unwrap();
+    let child = demo(tmp.path(), "errors").spawn().unwrap();
+    let begun = Instant::now();
+    // Three nodes: the sandbox is up.
+    while left_running(tmp.path()).len() < 4 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the demo does not come up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let (output, text) = ended(child);
+    assert_eq!(output.status.code(), Some(130), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_clean(tmp.path());
+}
