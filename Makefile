@@ -1,4 +1,4 @@
-# The two commands a newcomer needs are `make lab-demo` and `make test`; the on-call's is `make deploy-canary ARTIFACT=…`.
+# The two commands a newcomer needs are `cargo run --release -p canary-cli -- demo` and `make test`; the on-call's is `make deploy-canary ARTIFACT=…`.
 
 CARGO ?= cargo
 CLI := target/debug/canary-cli
