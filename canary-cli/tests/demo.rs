@@ -1,5 +1,7 @@
 //! The demo by its real program, fault by fault: it ends as it says and leaves nothing behind.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
+
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};

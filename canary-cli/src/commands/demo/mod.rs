@@ -4,7 +4,7 @@ mod fault;
 mod stage;
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use canary_core::engine::{Outcome, Stop};
@@ -90,7 +90,7 @@ fn heading(screen: &Screen, text: &str) {
     screen.line(screen.paint.strong(text));
 }
 
-fn epilogue(screen: &Screen, journal: &PathBuf, summary: &Summary) {
+fn epilogue(screen: &Screen, journal: &Path, summary: &Summary) {
     heading(screen, "what the clients saw");
     screen.line(format!(
         "{} requests, {} answered well, {} failed",
