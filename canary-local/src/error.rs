@@ -47,6 +47,14 @@ pub enum LocalError {
     /// A backend refused.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A node's process cannot run.
+    #[error("{node} cannot run: {seen}")]
+    Down {
+        /// The node.
+        node: NodeId,
+        /// How its service stands, and the last line of its log.
+        seen: String,
+    },
     /// Something did not come true in time.
     #[error("{what} within {limit:?}; seen last: {seen}")]
     TimedOut {

@@ -11,7 +11,7 @@ use canary_core::engine::Backends;
 use canary_core::fleet::{Artifact, HttpPath, NodeId, PoolName, ServiceName};
 use canary_core::spec::RolloutSpec;
 use canary_core::traits::{
-    Clock, ErrorKind, EventSink, HealthCheck, Journal, LoadBalancer as _, NodeRuntime as _,
+    ActiveState, Clock, ErrorKind, EventSink, HealthCheck, Journal, LoadBalancer as _, NodeRuntime as _,
 };
 use canary_prom::{MetricsConfig, MetricsSource};
 use tempfile::TempDir;
@@ -132,35 +132,20 @@ impl Sandbox {
         let begun = Instant::now();
         loop {
             let state = self.balancer.servers().await?;
-            let down: Vec<&str> = state
-                .servers
-                .iter()
-                .filter(|server| !server.serving())
-                .map(|server| server.node.as_str())
-                .collect();
-            if down.is_empty() {
-                return Ok(());
-            }
-            if begun.elapsed() > self.config.ready_timeout {
-                let what = format!("{} did not come up", down.join(", "));
-                return Err(LocalError::TimedOut {
-                    what,
-                    seen: self.last_words(&down).await,
-                    limit: self.config.ready_timeout,
+            let Some(down) = state.servers.iter().find(|server| !server.serving()) else { return Ok(()) };
+            let service = self.nodes.service(&down.node).await?;
+            let limit = self.config.ready_timeout;
+            if service.active == ActiveState::Failed || begun.elapsed() > limit {
+                let last = self.nodes.logs(&down.node, 1).await.unwrap_or_default().concat();
+                let seen = format!("{} ({}); its log ends: {last}", service.active, service.detail);
+                let node = down.node.clone();
+                return Err(match service.active {
+                    ActiveState::Failed => LocalError::Down { node, seen },
+                    _ => LocalError::TimedOut { what: format!("{node} did not come up"), seen, limit },
                 });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// The service state and last log line of the first node that is down.
-    async fn last_words(&self, down: &[&str]) -> String {
-        let Some(node) = self.names.iter().find(|node| down.contains(&node.as_str())) else {
-            return String::new();
-        };
-        let state = self.nodes.service(node).await.map_or_else(|error| error.chain(), |state| state.detail);
-        let log = self.nodes.logs(node, 1).await.unwrap_or_default();
-        format!("{node}: {state}; {}", log.join(""))
     }
 
     /// Where clients come in.

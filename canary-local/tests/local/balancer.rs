@@ -296,6 +296,13 @@ async fn an_idle_connection_that_was_closed_costs_a_safe_request_nothing() {
     assert!(second.head().await.starts_with("get /2 "));
     second.say("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecond").await;
     assert!(client.hear("second").await.starts_with("HTTP/1.1 200"));
+
+    // One that is not safe may have been carried out: it fails, and is not sent again.
+    until("an idle connection", async || (sessions(&balancer, &node("a")).await == 0).then_some(())).await;
+    client.say("POST /3 HTTP/1.1\r\nhost: api\r\ncontent-length: 0\r\n\r\n").await;
+    assert!(second.head().await.starts_with("post /3 "));
+    drop(second);
+    assert!(client.hear("the server broke off\n").await.starts_with("HTTP/1.1 502"));
 }
 
 #[tokio::test]

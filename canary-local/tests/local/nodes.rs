@@ -128,6 +128,17 @@ async fn a_process_that_ignores_sigterm_is_killed_with_its_children() {
 }
 
 #[tokio::test]
+async fn what_a_dead_process_leaves_in_its_group_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let n = node("n-1");
+    let runtime = with(dir.path(), "/bin/bash", &["-c", "sleep 1000 & wait"]).await;
+    let leader = runtime.start(&n).await.unwrap().pid.unwrap();
+    until("both processes", async || (group(leader).len() == 2).then_some(())).await;
+    signal("KILL", leader);
+    until("the end of the group", async || group(leader).is_empty().then_some(())).await;
+}
+
+#[tokio::test]
 async fn nothing_runs_after_a_drop() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = with(dir.path(), "/bin/sleep", &["1000"]).await;

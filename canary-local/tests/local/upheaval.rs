@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use canary_core::fleet::NodeId;
+use canary_core::fleet::{NodeId, ServiceName};
 use canary_core::traits::{AdminState, LoadBalancer as _, NodeRuntime as _};
 use canary_lab_load::{Load, LoadOptions};
-use canary_local::Sandbox;
+use canary_lab_service::Fault;
+use canary_local::{Sandbox, SandboxConfig};
 
-use crate::support::{DEADLINE, sandbox, signal, until};
+use crate::support::{DEADLINE, release, sandbox, signal, until};
 
 const ROUNDS: usize = 50;
-const REQUESTS: u64 = 20_000;
+const REQUESTS: u64 = 100_000;
 
 async fn until_serving(fleet: &Sandbox, node: &NodeId) {
     until("the server to serve", async || {
@@ -40,13 +41,13 @@ async fn fifty_drains_and_restarts_lose_no_request() {
     let dir = tempfile::tempdir().unwrap();
     let fleet = sandbox(dir.path()).await;
     let paths = ["/", "/work?ms=1", "/work?ms=5", "/"].map(str::to_owned).to_vec();
-    let options = LoadOptions { connections: 8, rate_per_second: None, paths, ..LoadOptions::default() };
+    let options = LoadOptions { connections: 16, rate_per_second: None, paths, ..LoadOptions::default() };
     let load = Load::start(&fleet.url(), options).await.unwrap();
     for round in 0..ROUNDS {
         let node = &fleet.names()[round % fleet.names().len()];
         drain_and_restart(&fleet, node).await;
     }
-    load.wait_for(|summary| summary.sent >= REQUESTS, DEADLINE).await.unwrap();
+    load.wait_for(|summary| summary.sent >= REQUESTS, 5 * DEADLINE).await.unwrap();
     let summary = load.stop().await;
     let totals = fleet.balancer().totals();
     assert_eq!((summary.failed_total, totals.own_answers), (0, 0), "{summary}");
@@ -119,4 +120,20 @@ async fn a_dropped_sandbox_leaves_nothing() {
     })
     .await;
     assert!(tokio::time::timeout(Duration::from_secs(20), nodes.shutdown()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_fleet_that_cannot_come_up_says_why_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let crashing = release(dir.path(), "v1", &[Fault::Crash]);
+    let config =
+        SandboxConfig::new(ServiceName::new("bad").unwrap(), crashing.path, &["{address}", "{node}"]);
+    let error = Sandbox::start(config).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "bad-1 cannot run: failed (start-limit-hit, exit status: 1); its log ends: Error: release v1 crashes at start"
+    );
+    let missing = SandboxConfig::new(ServiceName::new("bad").unwrap(), dir.path().join("none"), &[]);
+    let error = Sandbox::start(missing).await.unwrap_err();
+    assert!(error.to_string().contains("cannot read"), "{error}");
 }
