@@ -10,21 +10,26 @@ const BODY: usize = 64 * 1024;
 /// The longest detail of a report, in characters.
 const DETAIL: usize = 199;
 
-/// Asks `base` for `check.path` on a connection of its own.
+/// A client of the server at `base`; its deadlines come with each question.
+pub(crate) fn client(base: &str) -> Result<HttpClient, BackendError> {
+    HttpClient::builder(BACKEND)
+        .base_url(base)
+        .build()
+        .map_err(|error| unchanged(ErrorKind::Other, "set an HTTP client up", base).caused_by(error))
+}
+
+/// Asks for `check.path` on a connection of its own.
 pub(crate) async fn health(
     operation: &str,
-    base: &str,
+    http: &HttpClient,
     check: &HealthCheck,
 ) -> Result<HealthReport, BackendError> {
-    let http = HttpClient::builder(BACKEND)
-        .base_url(base)
-        .timeout(check.attempt_timeout)
-        .connect_timeout(check.attempt_timeout)
-        .build()
-        .map_err(|error| unchanged(ErrorKind::Other, operation, "no HTTP client").caused_by(error))?;
-    let request = http.request(Method::GET, check.path.as_str()).header(header::CONNECTION, "close");
-    let via = format!("{base} from here");
-    let (status, body) = match answer(operation, &http, request).await {
+    let request = http
+        .request(Method::GET, check.path.as_str())
+        .header(header::CONNECTION, "close")
+        .timeout(check.attempt_timeout);
+    let via = format!("{} from here", http.to_string().trim_end_matches('/'));
+    let (status, body) = match answer(operation, http, request).await {
         Ok(answer) => answer,
         Err(error) => {
             let detail = match error.kind() {

@@ -239,6 +239,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        self.balancer.close();
         self.nodes.kill();
     }
 }

@@ -20,6 +20,7 @@ use canary_core::fleet::NodeId;
 use canary_core::traits::{
     AdminState, BackendError, HealthCheck, HealthReport, LbCapabilities, LoadBalancer, PoolState, Weight,
 };
+use canary_http::HttpClient;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -146,6 +147,8 @@ impl Drop for Session {
 #[derive(Debug)]
 pub struct LocalBalancer {
     shared: Arc<Shared>,
+    /// To itself, as a client.
+    http: HttpClient,
     front: Mutex<Option<JoinHandle<()>>>,
     _checks: JoinSet<()>,
     epoch: String,
@@ -162,6 +165,7 @@ impl LocalBalancer {
         let failed = |source| LocalError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let http = ask::client(&format!("http://{address}"))?;
         let shared = Arc::new(Shared {
             pool: Mutex::new(Pool::new(&config)),
             config,
@@ -177,7 +181,7 @@ impl LocalBalancer {
             }
         }
         let front = tokio::spawn(front::serve(Arc::clone(&shared), listener));
-        Ok(Self { shared, front: Mutex::new(Some(front)), _checks: checks, epoch: epoch(address) })
+        Ok(Self { shared, http, front: Mutex::new(Some(front)), _checks: checks, epoch: epoch(address) })
     }
 
     /// Where clients come in.
@@ -213,6 +217,15 @@ impl LocalBalancer {
         }
     }
 
+    /// Closes the port and cuts all connections at once, without a runtime.
+    pub fn close(&self) {
+        self.shared.stop.send_replace(true);
+        let front = self.front.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(front) = front {
+            front.abort();
+        }
+    }
+
     fn state(&self) -> PoolState {
         PoolState {
             pool: self.shared.config.pool.clone(),
@@ -243,10 +256,7 @@ fn epoch(address: SocketAddr) -> String {
 
 impl Drop for LocalBalancer {
     fn drop(&mut self) {
-        self.shared.stop.send_replace(true);
-        if let Some(front) = self.front.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            front.abort();
-        }
+        self.close();
     }
 }
 
@@ -281,6 +291,6 @@ impl LoadBalancer for LocalBalancer {
     }
 
     async fn check_through(&self, check: &HealthCheck) -> Result<HealthReport, BackendError> {
-        ask::health("check through the balancer", &self.url(), check).await
+        ask::health("check through the balancer", &self.http, check).await
     }
 }

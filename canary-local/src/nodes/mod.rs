@@ -21,6 +21,7 @@ use canary_core::traits::{
     BackendError, CallOutcome, ErrorKind, HealthCheck, HealthReport, InstallReport, Installed, NodeRuntime,
     RemoteFile, ServiceState,
 };
+use canary_http::HttpClient;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -53,6 +54,7 @@ pub struct LocalNodeRuntime {
 struct Node {
     config: NodeConfig,
     layout: Layout,
+    http: HttpClient,
     slot: SharedSlot,
     orders: mpsc::Sender<Order>,
     task: JoinHandle<()>,
@@ -84,7 +86,7 @@ impl LocalNodeRuntime {
         for node in &config.nodes {
             let layout = Layout::new(&config.root, node.node.as_str(), &config.binary);
             layout.create().map_err(LocalError::io("create", &layout.dir))?;
-            nodes.insert(node.node.clone(), Node::open(node.clone(), layout, &config));
+            nodes.insert(node.node.clone(), Node::open(node.clone(), layout, &config)?);
         }
         Ok(Self { config, nodes, _lock: lock })
     }
@@ -166,12 +168,13 @@ impl LocalNodeRuntime {
 }
 
 impl Node {
-    fn open(config: NodeConfig, layout: Layout, all: &Arc<LocalNodesConfig>) -> Self {
+    fn open(config: NodeConfig, layout: Layout, all: &Arc<LocalNodesConfig>) -> Result<Self, LocalError> {
+        let http = ask::client(&format!("http://{}", config.address))?;
         let slot = SharedSlot::open(&layout);
         let (orders, receiver) = mpsc::channel(16);
         let supervisor = Supervisor::new(slot.clone(), layout.clone(), config.clone(), Arc::clone(all));
         let task = tokio::spawn(supervisor.run(receiver));
-        Self { config, layout, slot, orders, task, files: Arc::default() }
+        Ok(Self { config, layout, http, slot, orders, task, files: Arc::default() })
     }
 
     /// Kills the process at once; none can be started any more.
@@ -257,8 +260,7 @@ impl NodeRuntime for LocalNodeRuntime {
     /// Asks at the node's own address; `check.port` is not used, as nodes of one host cannot share a port.
     async fn check(&self, node: &NodeId, check: &HealthCheck) -> Result<HealthReport, BackendError> {
         const OPERATION: &str = "check the service's health";
-        let address = self.node(OPERATION, node)?.config.address;
-        ask::health(OPERATION, &format!("http://{address}"), check).await
+        ask::health(OPERATION, &self.node(OPERATION, node)?.http, check).await
     }
 
     async fn logs(&self, node: &NodeId, lines: u16) -> Result<Vec<String>, BackendError> {

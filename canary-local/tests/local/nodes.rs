@@ -228,6 +228,7 @@ async fn health_is_what_the_service_answers() {
     };
     let good = nodes.check(n, &check("/api/v1/health")).await.unwrap();
     assert_eq!((good.healthy, good.status, good.detail.as_str()), (true, Some(200), "200 OK"));
+    assert_eq!(good.via, format!("http://{} from here", nodes.address(n).unwrap()));
     let bad = nodes.check(n, &check("/nothing")).await.unwrap();
     assert_eq!(
         (bad.healthy, bad.status, bad.detail.as_str()),

@@ -109,14 +109,14 @@ async fn a_dropped_sandbox_leaves_nothing() {
     for node in fleet.names() {
         pids.push(fleet.nodes().service(node).await.unwrap().pid.unwrap());
     }
-    let (path, nodes, url) = (fleet.dir().to_owned(), fleet.nodes().clone(), fleet.url());
+    let (path, nodes, balancer) = (fleet.dir().to_owned(), fleet.nodes().clone(), fleet.balancer().clone());
     drop(fleet);
     for pid in pids {
         assert_eq!(crate::support::group(pid), [0_u32; 0]);
     }
     assert!(!path.exists());
     until("the port to close", async || {
-        tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.is_err().then_some(())
+        tokio::net::TcpStream::connect(balancer.address()).await.is_err().then_some(())
     })
     .await;
     assert!(tokio::time::timeout(Duration::from_secs(20), nodes.shutdown()).await.is_ok());
