@@ -14,7 +14,7 @@ pub(crate) fn table(rolls: &[(Contender, Vec<Roll>)], nodes: usize, rate: u32) -
         text,
         "{nodes} nodes, {repeats} rolls each, {rate} requests a second meanwhile; seconds as min / median / max\n"
     );
-    let _ = writeln!(text, "{:<16}{:<24}{:<24}failed requests", "", "whole roll", "a node");
+    let _ = writeln!(text, "{:<16}{:<27}{:<27}failed requests", "", "whole roll", "a node");
     for (contender, done) in rolls {
         if let Some(why) = contender.missing() {
             let _ = writeln!(text, "{:<16}{why}", contender.name());
@@ -23,7 +23,7 @@ pub(crate) fn table(rolls: &[(Contender, Vec<Roll>)], nodes: usize, rate: u32) -
         let whole = spread(done.iter().map(|roll| roll.took).collect());
         let node = spread(done.iter().map(|roll| roll.took / nodes as u32).collect());
         let (sent, failed) = done.iter().fold((0, 0), |(s, f), roll| (s + roll.sent, f + roll.failed));
-        let _ = writeln!(text, "{:<16}{whole:<24}{node:<24}{failed} of {sent}", contender.name());
+        let _ = writeln!(text, "{:<16}{whole:<27}{node:<27}{failed} of {sent}", contender.name());
     }
     let own: Vec<_> = rolls.iter().flat_map(|(_, rolls)| rolls).flat_map(|roll| &roll.nodes).collect();
     if !own.is_empty() {
