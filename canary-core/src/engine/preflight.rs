@@ -1,5 +1,9 @@
 //! The runbook's check-list: everything is looked at, nothing is changed, all findings come at once.
 
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
 use super::Backends;
 use super::observe::look;
 use crate::fleet::{NodeId, NodeSnapshot};
@@ -56,16 +60,20 @@ impl Backends {
             Err(e) => checks.push(Check::failed("balancer", e.chain())),
         }
         checks.extend(self.through(spec).await);
-        for (name, seen) in super::observe::nodes(self, spec.nodes()).await {
+        let healths = self.healths(spec);
+        for ((name, seen), health) in super::observe::nodes(self, spec.nodes()).await.into_iter().zip(healths)
+        {
             let label = format!("node {name}");
             match seen {
                 Ok(seen) => checks.push(node(&label, &seen)),
                 Err(e) => {
                     checks.push(Check::failed(label, e));
+                    health.abort();
                     continue;
                 }
             }
-            checks.push(self.health(spec, &name).await);
+            // A task that was broken off has nothing to say about the node.
+            checks.extend(health.await.ok());
         }
         if let Some(watch) = &spec.watch {
             match &self.sli {
@@ -90,14 +98,22 @@ impl Backends {
         })
     }
 
-    async fn health(&self, spec: &RolloutSpec, name: &NodeId) -> Check {
-        let label = format!("health of {name}");
-        match look(self.clock.as_ref(), || self.nodes.check(name, &spec.health.check)).await {
-            Ok(report) if report.healthy => Check::ok(label, format!("200 ({})", report.via)),
-            // A node may be broken because the last release broke it; replacing that is what a rollout is for.
-            Ok(report) => Check::warn(label, format!("{} ({})", report.detail, report.via)),
-            Err(e) => Check::failed(label, e.chain()),
-        }
+    /// Asks every node for its health at the same time, in the spec's order.
+    fn healths(&self, spec: &RolloutSpec) -> Vec<JoinHandle<Check>> {
+        let ask = |name: &NodeId| {
+            let (nodes, clock) = (Arc::clone(&self.nodes), Arc::clone(&self.clock));
+            let (name, check) = (name.clone(), spec.health.check.clone());
+            tokio::spawn(async move {
+                let label = format!("health of {name}");
+                match look(clock.as_ref(), || nodes.check(&name, &check)).await {
+                    Ok(report) if report.healthy => Check::ok(label, format!("200 ({})", report.via)),
+                    // A node may be broken because the last release broke it; replacing that is what a rollout is for.
+                    Ok(report) => Check::warn(label, format!("{} ({})", report.detail, report.via)),
+                    Err(e) => Check::failed(label, e.chain()),
+                }
+            })
+        };
+        spec.nodes().map(ask).collect()
     }
 
     async fn slis(&self, source: &dyn SliSource, spec: &RolloutSpec, watch: &WatchPolicy) -> Vec<Check> {
