@@ -67,7 +67,6 @@ pub fn command() -> Command {
                 .subcommand(with_settings("list", "Lists the rollouts", journal)),
         )
         .subcommand(demo())
-        .subcommand(demo_service())
         .subcommand(
             Command::new("configuration").about("Prints every setting with its variable, flag and default"),
         )
@@ -87,11 +86,13 @@ fn demo() -> Command {
         )
 }
 
-/// What the demo's nodes run; not for people.
+/// What the demo's nodes run: the name of a command that is not for people, so that no list shows it.
+const DEMO_SERVICE: &str = "demo-service";
+
 fn demo_service() -> Command {
     let listen =
         Arg::new("listen").long("listen").value_parser(clap::value_parser!(SocketAddr)).required(true);
-    Command::new("demo-service").hide(true).arg(listen)
+    Command::new("canary-cli").subcommand_required(true).subcommand(Command::new(DEMO_SERVICE).arg(listen))
 }
 
 fn output_argument() -> Arg {
@@ -154,7 +155,9 @@ pub fn run(
     mut out: impl Write + Send + 'static,
     err: &mut dyn Write,
 ) -> u8 {
-    let matches = match command().try_get_matches_from(arguments) {
+    let service = arguments.get(1).is_some_and(|name| name == DEMO_SERVICE);
+    let all = if service { demo_service() } else { command() };
+    let matches = match all.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // Help and version come as errors, too.
         Err(error) if error.exit_code() == 0 => {
@@ -173,7 +176,7 @@ pub fn run(
         let _ = write!(out, "{}", reference::markdown()).and_then(|()| out.flush());
         return 0;
     }
-    if let "demo" | "demo-service" = name {
+    if let "demo" | DEMO_SERVICE = name {
         let result = match name {
             "demo" => commands::demo::demo(matches, environment, &screen(matches, environment, out)),
             _ => commands::demo::serve(matches),
