@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are `cargo run --release -p canary-cli -- demo` and `make test`; the on-call's is `make deploy-canary ARTIFACT=…`.
 
 CARGO ?= cargo
-CLI := target/debug/canary-cli
+CLI := $(or $(CARGO_TARGET_DIR),target)/debug/canary-cli
 
 .PHONY: help test check fix lab-demo deploy-canary bench
 
