@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use canary_core::fleet::{Artifact, NodeId, RemotePath, UnitName};
+use canary_core::traits::{NodeRuntime as _, RunningBinary, ServiceState};
 use canary_http::{HttpClient, Method};
 use canary_incus::{Endpoint, IncusClient, IncusConfig, IncusNodeRuntime, ServiceConfig};
 use serde_json::{Value, json};
@@ -99,6 +100,17 @@ impl Lab {
             assert!(Instant::now() < deadline, "waited in vain until {what}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Restarts the service, and gives its state once its process runs the file in place: systemd reports a simple
+    /// service as started before its process executes the file.
+    pub(crate) async fn restarted(&self, runtime: &IncusNodeRuntime) -> ServiceState {
+        runtime.restart(&self.node).await.unwrap();
+        self.until("the process runs the file in place", async || {
+            runtime.service(&self.node).await.unwrap().running == RunningBinary::InPlace
+        })
+        .await;
+        runtime.service(&self.node).await.unwrap()
     }
 
     /// A service of that name: a directory `/opt/NAME`, a binary `api` in it, a unit `NAME` that is not started.

@@ -24,8 +24,7 @@ async fn a_running_executable_is_replaced_and_the_process_told_apart() {
 
     let report = runtime.install(&lab.node, &v1).await.unwrap();
     assert_eq!((report.changed, report.facts), (true, v1.facts));
-    let state = runtime.restart(&lab.node).await.unwrap();
-    assert_eq!(state.running, RunningBinary::InPlace, "{state:?}");
+    let state = lab.restarted(&runtime).await;
 
     assert!(runtime.install(&lab.node, &v2).await.unwrap().changed);
     let stale = runtime.service(&lab.node).await.unwrap();
@@ -35,8 +34,7 @@ async fn a_running_executable_is_replaced_and_the_process_told_apart() {
         "/opt/replaced/api (deleted)\n"
     );
 
-    let state = runtime.restart(&lab.node).await.unwrap();
-    assert_eq!(state.running, RunningBinary::InPlace);
+    let state = lab.restarted(&runtime).await;
     assert_ne!(state.pid, stale.pid);
     assert_eq!(current(&lab, &runtime).await, Some(v2.facts.sha256.to_string()));
     assert_eq!(lab.list("/opt/replaced").await, ["api"]);

@@ -1,5 +1,7 @@
 //! Restart: the service runs the binary that lies in place.
 
+use std::time::Duration;
+
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::StepStatus;
@@ -28,7 +30,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let base = state.restarts;
     let mut wait = cx.waiting("the service to run the new binary", cx.plan.spec.health.timeout);
     loop {
-        if state.active == ActiveState::Active && state.running != RunningBinary::None {
+        if state.active == ActiveState::Active && tells(&state, wait.elapsed()) {
             if state.running == RunningBinary::Replaced {
                 return Err(Failure::new(
                     FailureClass::Unhealthy,
@@ -48,6 +50,19 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             return Err(failure);
         }
         state = cx.call(|| cx.backends.nodes.service(node)).await?;
+    }
+}
+
+/// How long a runtime that cannot tell which file runs is asked again: systemd reports a simple service as started
+/// before its process executes the file.
+const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// Whether the state is to be believed: it names the file that runs, or has been unable to for a while.
+fn tells(state: &ServiceState, elapsed: Duration) -> bool {
+    match state.running {
+        RunningBinary::InPlace | RunningBinary::Replaced => true,
+        RunningBinary::Unknown => elapsed >= UNKNOWN_FOR,
+        RunningBinary::None => false,
     }
 }
 
