@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::PathBufValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::builder::{PathBufValueParser, ValueHint};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap_complete::Shell;
 
-use crate::commands::{self, Context};
+use crate::commands::{self, Context, listed};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Format, Screen, line};
@@ -67,9 +68,28 @@ pub fn command() -> Command {
                 .subcommand(with_settings("list", "Lists the rollouts", journal)),
         )
         .subcommand(demo())
-        .subcommand(
-            Command::new("configuration").about("Prints every setting with its variable, flag and default"),
-        )
+        .subcommands(reading())
+}
+
+/// The commands that print what there is to know, without any settings.
+fn reading() -> [Command; 3] {
+    [
+        Command::new("configuration").about("Prints every setting with its variable, flag and default"),
+        Command::new("completions").about("Prints the completion script of a shell").arg(
+            Arg::new("shell")
+                .value_name("SHELL")
+                .value_parser(value_parser!(Shell))
+                .required(true)
+                .help("The shell that reads it"),
+        ),
+        Command::new("man").about("Prints the manual, or writes a page for each command").arg(
+            Arg::new("directory")
+                .value_name("DIR")
+                .value_parser(PathBufValueParser::new())
+                .value_hint(ValueHint::DirPath)
+                .help("Where to write the pages; without it they are printed"),
+        ),
+    ]
 }
 
 fn demo() -> Command {
@@ -90,8 +110,7 @@ fn demo() -> Command {
 const DEMO_SERVICE: &str = "demo-service";
 
 fn demo_service() -> Command {
-    let listen =
-        Arg::new("listen").long("listen").value_parser(clap::value_parser!(SocketAddr)).required(true);
+    let listen = Arg::new("listen").long("listen").value_parser(value_parser!(SocketAddr)).required(true);
     Command::new("canary-cli").subcommand_required(true).subcommand(Command::new(DEMO_SERVICE).arg(listen))
 }
 
@@ -172,9 +191,17 @@ pub fn run(
     };
     // proof: clap refuses a command line without a command.
     let Some((name, matches)) = matches.subcommand() else { return ErrorKind::Bug.exit_code() };
-    if name == "configuration" {
-        let _ = write!(out, "{}", reference::markdown()).and_then(|()| out.flush());
-        return 0;
+    if let Some(text) = reading_matter(name, matches, environment) {
+        return match text {
+            Ok(text) => {
+                let _ = out.write_all(&text).and_then(|()| out.flush());
+                0
+            }
+            Err(error) => {
+                tell(err, &error);
+                error.exit_code()
+            }
+        };
     }
     if let "demo" | DEMO_SERVICE = name {
         let result = match name {
@@ -202,6 +229,30 @@ pub fn run(
             error.exit_code()
         }
     }
+}
+
+/// What the commands print that need no settings; `None` for the others.
+fn reading_matter(
+    name: &str,
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Option<Result<Vec<u8>, CommandError>> {
+    Some(match name {
+        "configuration" => Ok(reference::markdown().into_bytes()),
+        "completions" => {
+            // proof: clap refuses the command without a shell.
+            let shell = *matches.get_one::<Shell>("shell")?;
+            listed::completions(&command(), shell)
+        }
+        "man" => match matches.get_one::<PathBuf>("directory") {
+            None => listed::pages(&command()),
+            Some(directory) => {
+                let names = listed::write_pages(&command(), &environment.directory.join(directory));
+                names.map(|names| names.iter().flat_map(|name| format!("{name}\n").into_bytes()).collect())
+            }
+        },
+        _ => return None,
+    })
 }
 
 fn screen(matches: &ArgMatches, environment: &Environment, out: impl Write + Send + 'static) -> Screen {

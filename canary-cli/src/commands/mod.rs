@@ -5,6 +5,7 @@ mod doctor;
 mod examine;
 mod gate;
 mod journal;
+pub(crate) mod listed;
 mod log;
 mod plan;
 mod resume;

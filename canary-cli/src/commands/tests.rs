@@ -209,7 +209,19 @@ fn the_gate_for_programs() {
 #[test]
 fn help_lists_every_command() {
     let text = World::new().arguments(&["--help"]).run();
-    for command in ["run", "plan", "resume", "rollback", "status", "doctor", "gate", "log", "configuration"] {
+    for command in [
+        "run",
+        "plan",
+        "resume",
+        "rollback",
+        "status",
+        "doctor",
+        "gate",
+        "log",
+        "configuration",
+        "completions",
+        "man",
+    ] {
         assert!(text.contains(&format!("\n  {command} ")), "{command} is missing:\n{text}");
     }
     assert!(World::new().arguments(&["--version"]).run().contains(env!("CARGO_PKG_VERSION")));
