@@ -14,7 +14,7 @@ use crate::commands::{self, Context, listed};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Format, Screen, line};
-use crate::settings::{Setting, Settings, flags, reference};
+use crate::settings::{Setting, Settings, flags, reference, schema};
 
 /// All commands.
 #[must_use]
@@ -72,9 +72,10 @@ pub fn command() -> Command {
 }
 
 /// The commands that print what there is to know, without any settings.
-fn reading() -> [Command; 3] {
+fn reading() -> [Command; 4] {
     [
         Command::new("configuration").about("Prints every setting with its variable, flag and default"),
+        Command::new("schema").about("Prints the JSON Schema of canary.toml, for editors"),
         Command::new("completions").about("Prints the completion script of a shell").arg(
             Arg::new("shell")
                 .value_name("SHELL")
@@ -239,6 +240,7 @@ fn reading_matter(
 ) -> Option<Result<Vec<u8>, CommandError>> {
     Some(match name {
         "configuration" => Ok(reference::markdown().into_bytes()),
+        "schema" => Ok(schema::text().into_bytes()),
         "completions" => {
             // proof: clap refuses the command without a shell.
             let shell = *matches.get_one::<Shell>("shell")?;

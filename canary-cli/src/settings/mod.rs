@@ -17,6 +17,7 @@ mod layers;
 mod origin;
 mod raw;
 pub mod reference;
+pub mod schema;
 pub(crate) mod suggest;
 mod table;
 mod values;

@@ -1,0 +1,133 @@
+//! The JSON Schema of the configuration file, made from the table: editors complete and check with it.
+//!
+//! It accepts all that the reading of the file accepts. Some of what it accepts is still refused there: contradictions
+//! between settings, and times out of their bounds.
+
+use serde_json::{Map, Value, json};
+
+use super::kind::Kind;
+use super::table::{Fallback, SETTINGS, Setting};
+
+/// The schema (draft 2020-12), indented, with a line end.
+#[must_use]
+pub fn text() -> String {
+    format!("{:#}\n", schema())
+}
+
+/// The schema.
+#[must_use]
+pub fn schema() -> Value {
+    let mut top = Map::new();
+    for setting in SETTINGS {
+        let section = setting.section();
+        if section.is_empty() {
+            top.insert(setting.name().to_owned(), property(setting));
+        } else if !top.contains_key(section) {
+            top.insert(section.to_owned(), table(section));
+        }
+    }
+    top.insert("sli".to_owned(), json!({
+        "description": "The operator's own indicators, judged beside the response time and the error ratio.",
+        "type": "array",
+        "items": sli(),
+    }));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "canary.toml",
+        "description": "The settings of canary-cli. Variables and flags come before what the file says.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": top,
+    })
+}
+
+fn table(section: &str) -> Value {
+    let inside = SETTINGS.iter().filter(|setting| setting.section() == section);
+    let properties: Map<_, _> = inside.map(|s| (s.name().to_owned(), property(s))).collect();
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+fn sli() -> Value {
+    let text =
+        |about: &str| json!({ "description": about, "type": "string", "minLength": 1, "maxLength": 4096 });
+    let bound = |about: &str| json!({ "description": about, "type": "number" });
+    let mut name = text("Its name in reports; p95 and error_ratio are taken.");
+    name["pattern"] = json!(r"^\s*[A-Za-z0-9._-]{1,63}\s*$");
+    name["not"] = json!({ "enum": ["p95", "error_ratio"] });
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "name": name,
+            "promql": text("The expression; $window is the time to look back over, $nodes a regular expression of the nodes."),
+            "below": bound("A value on the bound or above it is red."),
+            "above": bound("A value on the bound or below it is red."),
+        },
+        "required": ["name", "promql"],
+        "oneOf": [{ "required": ["below"] }, { "required": ["above"] }],
+    })
+}
+
+/// One setting: its help, what it must be, and its default where that is one value.
+fn property(setting: &Setting) -> Value {
+    let mut property = Map::new();
+    let help = setting.help.trim();
+    let about = match setting.fallback {
+        Fallback::Computed(how) => format!("{help} Default: {how}."),
+        _ => help.to_owned(),
+    };
+    property.insert("description".to_owned(), json!(about));
+    if let Value::Object(shape) = shape(&setting.kind) {
+        property.extend(shape);
+    }
+    if let Some(default) = default(setting) {
+        property.insert("default".to_owned(), default);
+    }
+    Value::Object(property)
+}
+
+/// The default as JSON has it; TOML's types are the same.
+fn default(setting: &Setting) -> Option<Value> {
+    let text = setting.fallback.text()?;
+    Some(match (setting.kind, setting.fallback) {
+        (Kind::Flag, _) => json!(text == "true"),
+        (Kind::Nodes, _) => json!(text.split_whitespace().collect::<Vec<_>>()),
+        (_, Fallback::Number(number)) => json!(number),
+        (_, Fallback::Count(count)) => json!(count),
+        _ => json!(text),
+    })
+}
+
+/// What the TOML value must be.
+fn shape(kind: &Kind) -> Value {
+    const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+    let matching = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    match kind {
+        Kind::File => json!({ "type": "string", "minLength": 1 }),
+        Kind::RemotePath | Kind::HttpPath => matching("^/"),
+        Kind::FileName => matching("^[^/]+$"),
+        Kind::Node | Kind::Pool | Kind::Service => matching(NAME),
+        Kind::Nodes => json!({ "type": "array", "items": matching(NAME), "uniqueItems": true }),
+        Kind::Unit => matching("^[A-Za-z0-9_][A-Za-z0-9:._@-]*$"),
+        Kind::Metric => matching("^[A-Za-z_:][A-Za-z0-9_:]*$"),
+        Kind::Url => matching("^https?://"),
+        Kind::SecureUrl => matching("^https://"),
+        Kind::Address => matching("^(unix:/|tcp:[^:]|instance:[A-Za-z0-9])"),
+        Kind::Project => matching("^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$"),
+        Kind::GitRef => matching("^[^-]"),
+        Kind::Words => json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
+        Kind::Time { min, .. } if min.is_zero() => {
+            json!({ "anyOf": [matching(r"^\s*([0-9]+\s*[A-Za-zµ]|0+\s*$)"), { "const": 0 }] })
+        }
+        Kind::Time { .. } => matching(r"^\s*[0-9]+\s*[A-Za-zµ]"),
+        Kind::Seconds => json!({
+            "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, matching(r"^\s*[0-9]+\s*[A-Za-zµ]")],
+        }),
+        Kind::Ratio => json!({
+            "anyOf": [{ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }, matching(r"%\s*$")],
+        }),
+        Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+    }
+}
