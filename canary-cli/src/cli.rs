@@ -68,6 +68,7 @@ pub fn command() -> Command {
                 .subcommand(with_settings("list", "Lists the rollouts", journal)),
         )
         .subcommand(demo())
+        .subcommand(init())
         .subcommands(reading())
 }
 
@@ -91,6 +92,20 @@ fn reading() -> [Command; 4] {
                 .help("Where to write the pages; without it they are printed"),
         ),
     ]
+}
+
+fn init() -> Command {
+    with_settings("init", "Writes a canary.toml for the servers that HAProxy has", |_| true)
+        .arg(switch("force", "Writes over a file that is there"))
+        .arg(
+            Arg::new("to")
+                .short('o')
+                .long("to")
+                .value_name("PATH")
+                .value_parser(PathBufValueParser::new())
+                .value_hint(ValueHint::FilePath)
+                .help("The file to write; without it, it is printed"),
+        )
 }
 
 fn demo() -> Command {
@@ -193,26 +208,19 @@ pub fn run(
     // proof: clap refuses a command line without a command.
     let Some((name, matches)) = matches.subcommand() else { return ErrorKind::Bug.exit_code() };
     if let Some(text) = reading_matter(name, matches, environment) {
-        return match text {
-            Ok(text) => {
-                let _ = out.write_all(&text).and_then(|()| out.flush());
-                0
-            }
-            Err(error) => {
-                tell(err, &error);
-                error.exit_code()
-            }
-        };
+        let printed = text.map(|text| {
+            let _ = out.write_all(&text).and_then(|()| out.flush());
+            0
+        });
+        return code_of(printed, err);
     }
-    if let "demo" | DEMO_SERVICE = name {
+    if let "init" | "demo" | DEMO_SERVICE = name {
         let result = match name {
+            "init" => commands::init::init(matches, environment, &screen(matches, environment, out)),
             "demo" => commands::demo::demo(matches, environment, &screen(matches, environment, out)),
             _ => commands::demo::serve(matches),
         };
-        return result.unwrap_or_else(|error| {
-            tell(err, &error);
-            error.exit_code()
-        });
+        return code_of(result, err);
     }
     let leaf = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let screen = screen(leaf, environment, out);
@@ -230,6 +238,13 @@ pub fn run(
             error.exit_code()
         }
     }
+}
+
+fn code_of(result: Result<u8, CommandError>, err: &mut dyn Write) -> u8 {
+    result.unwrap_or_else(|error| {
+        tell(err, &error);
+        error.exit_code()
+    })
 }
 
 /// What the commands print that need no settings; `None` for the others.

@@ -139,6 +139,15 @@ impl Fleet {
     }
 }
 
+/// The balancer alone.
+///
+/// # Errors
+/// What in its settings cannot be used.
+pub fn balancer(settings: &Settings) -> Result<HaproxyLoadBalancer, CommandError> {
+    let incus = IncusClient::new(&incus(settings)?).map_err(|e| unusable(settings, Key::IncusUrl, &e))?;
+    haproxy(settings, &incus)
+}
+
 fn incus(settings: &Settings) -> Result<IncusConfig, CommandError> {
     let endpoint = match &settings.incus.endpoint {
         IncusEndpoint::Socket(path) => Endpoint::Unix(path.clone()),

@@ -4,6 +4,7 @@ pub(crate) mod demo;
 mod doctor;
 mod examine;
 mod gate;
+pub(crate) mod init;
 mod journal;
 pub(crate) mod listed;
 mod log;

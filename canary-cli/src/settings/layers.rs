@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use canary_core::fleet::NodeId;
 use clap::ArgMatches;
 
 use super::file::{self, WrittenSli};
@@ -54,6 +55,25 @@ impl Layers {
 
     pub(super) fn is_written(&self, key: Key) -> bool {
         *self.origin(key) != Origin::Default
+    }
+}
+
+/// The nodes that somebody named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedNodes {
+    /// The canary.
+    pub(crate) canary: Option<NodeId>,
+    /// The peers; an empty list when it was said that there are none.
+    pub(crate) peers: Option<Vec<NodeId>>,
+}
+
+impl Layers {
+    /// Takes out the nodes that were named, and leaves no peers.
+    pub(super) fn take_nodes(&mut self) -> NamedNodes {
+        let canary = if self.is_written(Key::Canary) { self.node(Key::Canary) } else { None };
+        let peers = if self.is_written(Key::Peers) { self.nodes(Key::Peers) } else { None };
+        self.values[Key::Peers as usize].value = Some(Value::Nodes(Vec::new()));
+        NamedNodes { canary, peers }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod reference;
 pub mod schema;
 pub(crate) mod suggest;
 mod table;
+mod template;
 mod values;
 mod variables;
 
@@ -34,12 +35,14 @@ use clap::ArgMatches;
 
 pub use address::HaproxyAddress;
 pub use kind::{Kind, Reason, Value};
+pub(crate) use layers::NamedNodes;
 pub use layers::{Layers, Resolved};
 pub use origin::Origin;
 pub use table::{CONVENTIONS, Fallback, Key, SETTINGS, Setting};
+pub(crate) use template::template;
 
 use crate::environment::Environment;
-use crate::error::CommandError;
+use crate::error::{CommandError, Problem};
 
 /// Everything that was asked for, checked.
 #[derive(Debug, Clone)]
@@ -147,7 +150,30 @@ impl Settings {
         matches: Option<&ArgMatches>,
         environment: &Environment,
     ) -> Result<Self, CommandError> {
-        let (layers, mut problems) = layers::layer(named, matches, environment);
+        let (layers, problems) = layers::layer(named, matches, environment);
+        Self::checked(layers, problems, environment)
+    }
+
+    /// Reads all layers where the nodes are still to be found: those that were named come apart, and the
+    /// settings have no peers.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub(crate) fn read_apart_from_nodes(
+        named: Option<&Path>,
+        matches: Option<&ArgMatches>,
+        environment: &Environment,
+    ) -> Result<(Self, NamedNodes), CommandError> {
+        let (mut layers, problems) = layers::layer(named, matches, environment);
+        let nodes = layers.take_nodes();
+        Ok((Self::checked(layers, problems, environment)?, nodes))
+    }
+
+    fn checked(
+        layers: Layers,
+        mut problems: Vec<Problem>,
+        environment: &Environment,
+    ) -> Result<Self, CommandError> {
         problems.extend(check::contradictions(&layers));
         if !problems.is_empty() {
             return Err(CommandError::settings(problems));
@@ -158,10 +184,7 @@ impl Settings {
             return Ok(settings);
         }
         let problem = |message: String| {
-            crate::error::Problem::new(
-                message,
-                "`canary-cli doctor --settings` shows where each value comes from",
-            )
+            Problem::new(message, "`canary-cli doctor --settings` shows where each value comes from")
         };
         Err(CommandError::settings(left.into_iter().map(problem).collect()))
     }
