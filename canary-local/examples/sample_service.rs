@@ -1,13 +1,13 @@
 //! The service that this crate's tests roll out: the lab's, told where to listen and who it is.
 //!
-//! What it does wrong stands in a trailer on the binary; see `canary-lab-service`.
+//! What it does wrong stands in a trailer on the binary; see `canary_demo::service`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use canary_lab_service::{App, Fault, Trailer, running_trailer, serve};
+use canary_demo::service::{App, Fault, Trailer, running_trailer, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use canary_core::fleet::{Artifact, HttpPath, RemotePath};
 use canary_core::traits::{ActiveState, ErrorKind, HealthCheck, NodeRuntime, RunningBinary};
-use canary_lab_service::Fault;
+use canary_demo::service::Fault;
 use canary_local::{Lifetime, LocalError, LocalNodeRuntime, LocalNodesConfig, NodeConfig};
 
 use crate::support::{group, node, release, signal, until};

@@ -11,8 +11,8 @@ use canary_core::journal::{Entry, MemoryJournal, RolloutId};
 use canary_core::plan;
 use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
 use canary_core::traits::{Clock as _, GateVerdict, Review, SliKind, SystemClock};
-use canary_lab_load::{Load, LoadOptions, Summary};
-use canary_lab_service::Fault;
+use canary_demo::load::{Load, LoadOptions, Summary};
+use canary_demo::service::Fault;
 use canary_local::{Sandbox, Totals};
 
 use crate::support::{DEADLINE, release, sandbox};

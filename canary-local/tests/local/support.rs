@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use canary_core::fleet::{Artifact, NodeId, ServiceName};
-use canary_lab_service::{Fault, Trailer, stamp};
+use canary_demo::service::{Fault, Trailer, stamp};
 use canary_local::{Sandbox, SandboxConfig};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use canary_core::fleet::{NodeId, ServiceName};
 use canary_core::traits::{AdminState, LoadBalancer as _, NodeRuntime as _};
-use canary_lab_load::{Load, LoadOptions};
-use canary_lab_service::Fault;
+use canary_demo::load::{Load, LoadOptions};
+use canary_demo::service::Fault;
 use canary_local::{Sandbox, SandboxConfig};
 
 use crate::support::{DEADLINE, release, sandbox, signal, until};

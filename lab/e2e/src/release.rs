@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use canary_core::fleet::Artifact;
-use canary_lab_service::{Fault, Trailer, stamp};
+use canary_demo::service::{Fault, Trailer, stamp};
 
 /// Releases of the sample service, made from one binary with other trailers.
 #[derive(Debug)]

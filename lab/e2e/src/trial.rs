@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use canary_core::fleet::Artifact;
-use canary_lab_load::{Failure, Load, LoadOptions, Summary};
-use canary_lab_service::Fault;
+use canary_demo::load::{Failure, Load, LoadOptions, Summary};
+use canary_demo::service::Fault;
 use tempfile::TempDir;
 
 use crate::cli::Cli;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 
 use canary_core::engine::Outcome;
-use canary_lab_service::{Fault as ServiceFault, Trailer, run, running_trailer};
+use canary_demo::service::{Fault as ServiceFault, Trailer, run, running_trailer};
 use clap::ArgMatches;
 
 use crate::error::{CommandError, ErrorKind};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use canary_core::engine::{Outcome, Stop};
-use canary_lab_load::{Load, LoadOptions, Summary};
+use canary_demo::load::{Load, LoadOptions, Summary};
 use clap::ArgMatches;
 
 use super::signals;

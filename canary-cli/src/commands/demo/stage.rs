@@ -11,7 +11,7 @@ use canary_core::journal::{FileJournal, RolloutId, Writer};
 use canary_core::plan;
 use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
 use canary_core::traits::{Clock, EventSink, Release, SliKind, SystemClock};
-use canary_lab_service::stamp;
+use canary_demo::service::stamp;
 use canary_local::{Sandbox, SandboxConfig};
 use canary_postgres::{GateConfig, MigrationFilesGate};
 

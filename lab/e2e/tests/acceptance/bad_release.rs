@@ -7,8 +7,8 @@ use canary_core::analysis::Verdict;
 use canary_core::engine::Outcome;
 use canary_core::journal::{Entry, StepResult};
 use canary_core::plan::{Action, Direction};
+use canary_demo::service::Fault;
 use canary_lab_e2e::{Ended, Tamper, TamperingProxy, Trial};
-use canary_lab_service::Fault;
 
 /// The reason of a rollout that was rolled back.
 fn reason(ended: &Ended) -> anyhow::Result<String> {

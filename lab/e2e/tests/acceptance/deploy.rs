@@ -4,8 +4,8 @@ use anyhow::ensure;
 use canary_core::engine::Outcome;
 use canary_core::journal::StepResult;
 use canary_core::plan::{Action, Direction};
+use canary_demo::service::Fault;
 use canary_lab_e2e::Trial;
-use canary_lab_service::Fault;
 
 /// The runbook's acceptance bar.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use canary_core::plan::{Action, Direction};
+use canary_demo::load::LoadOptions;
+use canary_demo::service::Fault;
 use canary_lab_e2e::{Trial, clients, until};
-use canary_lab_load::LoadOptions;
-use canary_lab_service::Fault;
 
 /// Many clients, so that a moment without a server costs many requests.
 async fn under_high_load(name: &'static str) -> anyhow::Result<Option<Trial>> {

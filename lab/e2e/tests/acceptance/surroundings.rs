@@ -7,8 +7,8 @@ use canary_core::analysis::Verdict;
 use canary_core::engine::{AfterHold, Outcome};
 use canary_core::journal::Entry;
 use canary_core::plan::{Action, Direction};
+use canary_demo::load::LoadOptions;
 use canary_lab_e2e::{Trial, clients};
-use canary_lab_load::LoadOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn haproxy_reloaded_during_the_watch_costs_nothing() -> anyhow::Result<()> {

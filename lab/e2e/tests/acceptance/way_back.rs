@@ -4,8 +4,8 @@ use anyhow::{Context as _, ensure};
 use canary_core::fleet::Artifact;
 use canary_core::journal::Entry;
 use canary_core::plan::{Action, Origin};
+use canary_demo::service::Fault;
 use canary_lab_e2e::{Cli, Trial};
-use canary_lab_service::Fault;
 
 /// Ships a release that crashes; gives where the binary came from that took its place.
 async fn taken_back(trial: &Trial, cli: &Cli) -> anyhow::Result<Origin> {

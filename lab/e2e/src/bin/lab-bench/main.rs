@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use canary_core::fleet::Artifact;
+use canary_demo::load::{Load, LoadOptions, Summary};
+use canary_demo::service::Fault;
 use canary_lab_e2e::{Lab, Releases, clients};
-use canary_lab_load::{Load, LoadOptions, Summary};
-use canary_lab_service::Fault;
 use clap::Parser;
 
 use contender::{Contender, Roll};

@@ -1,4 +1,4 @@
-//! The lab's sample service: what a rollout ships in the tests of the real stack.
+//! The sample service: what a rollout ships in the demo and in the tests of the real stack.
 //!
 //! One binary, `veza-api`, is every release: its version and its faults stand in a [`Trailer`] at the end of the file, so a
 //! new artifact with its own digest is a copy with another last line, made by [`stamp`], and nothing is built again.
@@ -6,12 +6,12 @@
 //! finishes what is in flight.
 //!
 //! ```
-//! use canary_lab_service::{Fault, Trailer, read_trailer};
+//! use canary_demo::service::{Fault, Trailer, read_trailer};
 //!
 //! let release = Trailer::new("v2").with(Fault::Errors { rate_ppm: 50_000 });
 //! let artifact = [b"\x7fELF...".as_slice(), release.to_line().as_bytes()].concat();
 //! assert_eq!(read_trailer(&artifact)?, Some(release));
-//! # Ok::<(), canary_lab_service::TrailerError>(())
+//! # Ok::<(), canary_demo::service::TrailerError>(())
 //! ```
 
 mod app;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{App, Fault, Trailer, serve};
+use super::{App, Fault, Trailer, serve};
 
 /// Serves as the trailer says until SIGTERM, then finishes what is in flight; `log` gets a line for each.
 ///

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use canary_lab_load::{FailureKind, Load, LoadOptions, Summary};
-use canary_lab_service::{App, Fault, Trailer, serve};
+use canary_demo::load::{FailureKind, Load, LoadOptions, Summary};
+use canary_demo::service::{App, Fault, Trailer, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use canary_lab_service::{Fault, Trailer, run, running_trailer, stamp};
+use canary_demo::service::{Fault, Trailer, run, running_trailer, stamp};
 use clap::{Parser, ValueEnum};
 
 /// The lab's sample service; without arguments it serves as its trailer says.

@@ -5,9 +5,9 @@ use hyper::Uri;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::connection::Client;
-use crate::target::{LAB_SUBNET, Target, TargetError, checked_path};
-use crate::{Failure, Summary};
+use super::connection::Client;
+use super::target::{LAB_SUBNET, Target, TargetError, checked_path};
+use super::{Failure, Summary};
 
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_RATE: u32 = 20_000;

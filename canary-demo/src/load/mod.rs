@@ -1,4 +1,4 @@
-//! The lab's load generator: what clients of the fleet see while a rollout goes on.
+//! The load generator: what clients of the fleet see while a rollout goes on.
 //!
 //! [`Load::start`] opens a number of keep-alive connections to one address, sends requests at a rate or as fast as they are
 //! answered, and counts every answer by status, release and node. A request has **failed** when no whole HTTP answer came or
@@ -7,8 +7,8 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
-//! use canary_lab_load::{Load, LoadOptions};
-//! use canary_lab_service::{App, Trailer, serve};
+//! use canary_demo::load::{Load, LoadOptions};
+//! use canary_demo::service::{App, Trailer, serve};
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let url = format!("http://{}", listener.local_addr()?);
@@ -23,12 +23,12 @@
 //! ```
 
 mod connection;
+mod generator;
 mod latency;
-mod load;
 mod summary;
 mod target;
 
+pub use generator::{Load, LoadOptions, WaitError};
 pub use latency::Latencies;
-pub use load::{Load, LoadOptions, WaitError};
 pub use summary::{ByStatus, Failure, FailureKind, MAX_FAILURES, Summary};
 pub use target::{LAB_SUBNET, TargetError};

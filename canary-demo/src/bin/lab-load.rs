@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use canary_lab_load::{LAB_SUBNET, Load, LoadOptions};
+use canary_demo::load::{LAB_SUBNET, Load, LoadOptions};
 use clap::Parser;
 
 /// Sends load to the lab (loopback or its own network only) and says what clients saw; exit code 3 when a request failed.

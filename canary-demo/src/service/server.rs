@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 
-use crate::App;
+use super::App;
 
 /// Answers requests until `stop` resolves; then stops accepting, closes idle connections and returns when the requests in
 /// flight are answered.

@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 
-use crate::{Fault, MAX_MILLIS, Metrics, Trailer};
+use super::{Fault, MAX_MILLIS, Metrics, Trailer};
 
 /// The response header that names the release that answered.
 pub const VERSION_HEADER: &str = "x-canary-lab-version";

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-use crate::summary::{Answer, FailureKind};
-use crate::target::Target;
+use super::summary::{Answer, FailureKind};
+use super::target::Target;
 
 const VERSION_HEADER: &str = "x-canary-lab-version";
 const NODE_HEADER: &str = "x-canary-lab-node";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::Latencies;
+use super::Latencies;
 
 /// Failures beyond this many are counted and not kept one by one.
 pub const MAX_FAILURES: usize = 10_000;
