@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use canary_core::fleet::{HttpPath, NodeId, PoolName};
-use canary_core::traits::Weight;
+use canary_core::traits::{AdminState, Weight};
 
 use crate::LocalError;
 
@@ -17,15 +17,19 @@ pub struct ServerConfig {
     pub address: SocketAddr,
     /// Its weight; default 100, so that there is room below.
     pub weight: Weight,
+    /// What the operator wants of it at the start; default ready.
+    pub admin: AdminState,
+    /// The weight in force at the start, where it is not [`Self::weight`].
+    pub weight_now: Option<Weight>,
 }
 
 impl ServerConfig {
-    /// A server of weight 100.
+    /// A server of weight 100, ready.
     #[must_use]
     pub fn new(node: NodeId, address: SocketAddr) -> Self {
         #[expect(clippy::expect_used, reason = "a constant within the range")]
         let weight = Weight::new(100).expect("100 is a weight");
-        Self { node, address, weight }
+        Self { node, address, weight, admin: AdminState::Ready, weight_now: None }
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use canary_core::fleet::NodeId;
+use canary_core::fleet::{NodeId, PoolName};
 use canary_core::traits::{
     AdminState, BackendError, HealthCheck, HealthReport, LbCapabilities, LoadBalancer, PoolState, Weight,
 };
@@ -182,6 +182,12 @@ impl LocalBalancer {
         }
         let front = tokio::spawn(front::serve(Arc::clone(&shared), listener));
         Ok(Self { shared, http, front: Mutex::new(Some(front)), _checks: checks, epoch: epoch(address) })
+    }
+
+    /// The pool's name.
+    #[must_use]
+    pub fn pool(&self) -> &PoolName {
+        &self.shared.config.pool
     }
 
     /// Where clients come in.

@@ -58,8 +58,8 @@ impl Backend {
             node: config.node.clone(),
             address: config.address,
             configured: config.weight,
-            weight: config.weight,
-            admin: AdminState::Ready,
+            weight: config.weight_now.unwrap_or(config.weight),
+            admin: config.admin,
             health: Health::unknown(checked),
             sessions: 0,
             served: 0,
@@ -208,9 +208,8 @@ mod tests {
 
     fn pool(weights: &[u16]) -> Pool {
         let servers = weights.iter().enumerate().map(|(i, weight)| ServerConfig {
-            node: NodeId::new(format!("n{i}")).unwrap(),
-            address: "127.0.0.1:1".parse().unwrap(),
             weight: Weight::new(*weight).unwrap(),
+            ..ServerConfig::new(NodeId::new(format!("n{i}")).unwrap(), "127.0.0.1:1".parse().unwrap())
         });
         Pool::new(&LocalBalancerConfig::new(PoolName::new("p").unwrap(), servers.collect()))
     }

@@ -44,11 +44,20 @@ pub(crate) fn install(target: &Path, artifact: &Artifact) -> Result<InstallRepor
     if facts(OPERATION, target)? == Some(artifact.facts) {
         return Ok(InstallReport { changed: false, facts: artifact.facts });
     }
-    let prepared = copy(OPERATION, &artifact.path, &beside)
-        .and_then(|()| {
-            keep_mode(target, &beside).map_err(|e| file_failed(OPERATION, "set the mode of", &beside, e))
-        })
-        .and_then(|()| expect(OPERATION, &beside, artifact.facts));
+    if let Err(error) = copy(OPERATION, &artifact.path, &beside) {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    put(target, artifact.facts)
+}
+
+/// Puts the file that lies beside `target`, whole and on disk, in its place.
+pub(crate) fn put(target: &Path, facts: FileFacts) -> Result<InstallReport, BackendError> {
+    const OPERATION: &str = "install the artifact";
+    let beside = beside(target);
+    let prepared = keep_mode(target, &beside)
+        .map_err(|error| file_failed(OPERATION, "set the mode of", &beside, error))
+        .and_then(|()| expect(OPERATION, &beside, facts));
     if let Err(error) = prepared {
         let _ = fs::remove_file(&beside);
         return Err(error);
@@ -59,8 +68,8 @@ pub(crate) fn install(target: &Path, artifact: &Artifact) -> Result<InstallRepor
     if let Some(dir) = target.parent() {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(unsure)?;
     }
-    expect(OPERATION, target, artifact.facts).map_err(|error| error.outcome_is(CallOutcome::Applied))?;
-    Ok(InstallReport { changed: true, facts: artifact.facts })
+    expect(OPERATION, target, facts).map_err(|error| error.outcome_is(CallOutcome::Applied))?;
+    Ok(InstallReport { changed: true, facts })
 }
 
 /// Copies `from` to `into`, by a copy beside it and a rename.
@@ -86,14 +95,15 @@ pub(crate) fn fetch(from: &Path, into: &Path) -> Result<FileFacts, BackendError>
 }
 
 /// A failure on the deploying host's side, unless it is about space.
-fn local(operation: &str, error: BackendError) -> BackendError {
+pub(crate) fn local(operation: &str, error: BackendError) -> BackendError {
     if error.kind() == ErrorKind::Exhausted {
         return error;
     }
     unchanged(ErrorKind::LocalIo, operation, error.message()).caused_by(error)
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Where a file lies until it is whole.
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(PARTIAL);
     path.with_file_name(name)

@@ -1,7 +1,8 @@
 //! The node's role, played by processes of this host.
 
 mod config;
-mod files;
+pub(crate) mod files;
+mod incoming;
 mod layout;
 mod log;
 mod proc;
@@ -26,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use config::{Lifetime, LocalNodesConfig, NodeConfig, RestartPolicy};
+pub(crate) use incoming::IncomingArtifact;
 
 use crate::LocalError;
 use crate::ask;
@@ -141,6 +143,17 @@ impl LocalNodeRuntime {
     /// Kills every process at once, without a runtime; none can be started any more, whatever the lifetime.
     pub fn kill(&self) {
         self.nodes.values().for_each(Node::destroy);
+    }
+
+    /// Begins to take an artifact's bytes in, beside the place where they will be installed.
+    pub(crate) async fn receive(
+        &self,
+        node: &NodeId,
+        facts: FileFacts,
+    ) -> Result<IncomingArtifact, BackendError> {
+        let found = self.node("install the artifact", node)?;
+        let turn = Arc::clone(&found.files).lock_owned().await;
+        IncomingArtifact::begin(turn, &found.layout.target, facts).await
     }
 
     fn node(&self, operation: &str, node: &NodeId) -> Result<&Node, BackendError> {

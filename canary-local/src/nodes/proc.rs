@@ -47,6 +47,16 @@ impl Identity {
         Some(Self { pid, started, boot, exe: FileId::of(&exe(pid)) })
     }
 
+    /// Finds a process that nobody noted down: one that executes `target` in `dir` and leads a group.
+    ///
+    /// Whoever starts a process can be killed before it is noted.
+    pub(crate) fn stray(dir: &Path, target: &Path) -> Option<Self> {
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let mut found = numbers.filter(|pid| is_stray(*pid, dir, target));
+        Self::read(found.next()?)
+    }
+
     /// Whether this very process runs.
     pub(crate) fn runs(&self) -> bool {
         self.exe.is_some() && Self::read(self.pid).as_ref() == Some(self)
@@ -69,6 +79,18 @@ fn parse_stat(text: &str) -> Option<(char, u64)> {
     let state = fields.next()?.chars().next()?;
     let started = fields.nth(18)?.parse().ok()?;
     Some((state, started))
+}
+
+/// See [`Identity::stray`].
+fn is_stray(pid: u32, dir: &Path, target: &Path) -> bool {
+    let linked = |name: &str| fs::read_link(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let runs = linked("exe");
+    let gone = format!("{} (deleted)", target.display());
+    if (runs != target && runs.as_os_str() != gone.as_str()) || linked("cwd") != dir {
+        return false;
+    }
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(2)?.parse().ok()) == Some(pid)
 }
 
 /// Whether a process executes the file that lies at `target`.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::config::{LocalNodesConfig, NodeConfig, RestartPolicy};
 use super::layout::{Layout, Saved};
+use super::proc::Identity;
 use super::process::{Exit, Process};
 use super::{log, proc};
 
@@ -41,7 +42,13 @@ impl SharedSlot {
     /// Nothing runs, or what ran before and still does.
     pub(crate) fn open(layout: &Layout) -> Self {
         let saved = layout.saved();
-        let found = saved.and_then(|saved| Some((Process::adopt(&saved.process)?, saved.restarts)));
+        let noted = saved.and_then(|saved| Some((Process::adopt(&saved.process)?, saved.restarts)));
+        let found = noted.or_else(|| {
+            let process = Process::adopt(&Identity::stray(&layout.dir, &layout.target)?)?;
+            // Not being able to note it now is no worse than before.
+            let _ = layout.save(&Saved { process: process.identity.clone(), restarts: 0 });
+            Some((process, 0))
+        });
         let mut slot = Slot {
             process: None,
             active: ActiveState::Inactive,
