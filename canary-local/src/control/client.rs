@@ -59,9 +59,10 @@ impl LocalClient {
     /// # Errors
     /// [`LocalError`] when the HTTP client cannot be set up.
     pub fn new(config: LocalClientConfig) -> Result<Self, LocalError> {
-        let http = HttpClient::builder(BACKEND).unix_socket(&config.socket).build().map_err(|error| {
-            unchanged(ErrorKind::Other, "set an HTTP client up", "").caused_by(error)
-        })?;
+        let http = HttpClient::builder(BACKEND)
+            .unix_socket(&config.socket)
+            .build()
+            .map_err(|error| unchanged(ErrorKind::Other, "set an HTTP client up", "").caused_by(error))?;
         Ok(Self { http, socket: config.socket, restart: config.stop_timeout + RESTART })
     }
 

@@ -77,9 +77,10 @@ impl NodeRuntime for LocalClient {
         let beside = files::beside(into);
         let fetched = self.fetch_beside(OPERATION, node, path, &beside).await;
         let renamed = match fetched {
-            Ok(facts) => tokio::fs::rename(&beside, into).await.map(|()| facts).map_err(|error| {
-                files::local(OPERATION, file_failed(OPERATION, "replace", into, error))
-            }),
+            Ok(facts) => tokio::fs::rename(&beside, into)
+                .await
+                .map(|()| facts)
+                .map_err(|error| files::local(OPERATION, file_failed(OPERATION, "replace", into, error))),
             Err(error) => Err(error),
         };
         if renamed.is_err() {

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use canary_core::fleet::{FileFacts, NodeId, PoolName, RemotePath};
-use canary_core::traits::{
-    AdminState, BackendError, CallOutcome, ErrorKind, HealthCheck, Retry, Weight,
-};
+use canary_core::traits::{AdminState, BackendError, CallOutcome, ErrorKind, HealthCheck, Retry, Weight};
 use serde::{Deserialize, Serialize};
 
 use crate::error::BACKEND;
@@ -59,7 +57,10 @@ pub(crate) struct FileOf {
 pub(crate) enum Route {
     Call,
     Fetch,
-    Install { node: NodeId, facts: FileFacts },
+    Install {
+        node: NodeId,
+        facts: FileFacts,
+    },
     /// Another version's path.
     OtherVersion,
     Unknown,

@@ -75,10 +75,11 @@ fn may_ask(stream: &UnixStream) -> bool {
 }
 
 async fn connection(stream: UnixStream, fleet: Arc<Fleet>, mut stop: watch::Receiver<bool>) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PIECE)
-        .serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&fleet), request)));
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(PIECE).serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| answer(Arc::clone(&fleet), request)),
+        );
     let mut connection = std::pin::pin!(connection);
     // A client that goes away in the middle is its own affair.
     tokio::select! {

@@ -36,11 +36,7 @@ pub struct HolderConfig {
 impl HolderConfig {
     /// The defaults, without a first binary.
     #[must_use]
-    pub fn new(
-        nodes: LocalNodesConfig,
-        balancer: LocalBalancerConfig,
-        socket: impl Into<PathBuf>,
-    ) -> Self {
+    pub fn new(nodes: LocalNodesConfig, balancer: LocalBalancerConfig, socket: impl Into<PathBuf>) -> Self {
         Self { nodes, balancer, socket: socket.into(), first: None, on_stop: OnStop::End }
     }
 

@@ -49,7 +49,11 @@ impl Fleet {
         self.balancer.servers().await
     }
 
-    pub(crate) async fn set_admin(&self, node: &NodeId, state: AdminState) -> Result<PoolState, BackendError> {
+    pub(crate) async fn set_admin(
+        &self,
+        node: &NodeId,
+        state: AdminState,
+    ) -> Result<PoolState, BackendError> {
         const OPERATION: &str = "set the admin state";
         let mut saved = self.saved.lock().await;
         let next = SavedServer { admin: Some(state), ..saved.of(node) };

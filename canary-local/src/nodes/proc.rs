@@ -90,7 +90,8 @@ fn is_stray(pid: u32, dir: &Path, target: &Path) -> bool {
         return false;
     }
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(2)?.parse().ok()) == Some(pid)
+    text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(2)?.parse().ok())
+        == Some(pid)
 }
 
 /// Whether a process executes the file that lies at `target`.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail the test")]
 
 mod balancer;
+mod holder;
 mod nodes;
 mod program;
 mod rollout;
