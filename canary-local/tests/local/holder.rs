@@ -238,13 +238,15 @@ async fn what_cannot_work_is_refused() {
     assert_eq!(file.await, "DIR/a-file is there and is no socket");
 }
 
-/// Sends bytes as they are; gives what came back.
-fn raw(socket: &Path, bytes: &[u8]) -> String {
+/// Sends bytes as they are, and says that no more will come if `last`; gives what came back.
+fn raw(socket: &Path, bytes: &[u8], last: bool) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // A holder that has heard enough closes before all is sent.
     let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
+    if last {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
@@ -262,23 +264,28 @@ async fn garbage_is_answered_and_forgotten() {
             TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
         runner
             .run(&proptest::prelude::any::<Vec<u8>>(), |bytes| {
-                raw(&socket, &bytes);
-                let head =
-                    format!("POST /v1/call HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", bytes.len());
-                let answer = raw(&socket, &[head.as_bytes(), &bytes].concat());
+                raw(&socket, &bytes, true);
+                let head = format!(
+                    "POST /v1/call HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    bytes.len()
+                );
+                let answer = raw(&socket, &[head.as_bytes(), &bytes].concat(), false);
                 assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
                 Ok(())
             })
             .unwrap();
         let call = |body: &str| {
-            let head = format!("POST /v1/call HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
-            raw(&socket, format!("{head}{body}").as_bytes())
+            let head = format!(
+                "POST /v1/call HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            raw(&socket, format!("{head}{body}").as_bytes(), false)
         };
         [
             call(r#"{"call":"restart","node":"api-1; reboot"}"#),
             call(r#"{"call":"restart","node":"api-1","more":1}"#),
             call(&format!("{{{}}}", " ".repeat(70_000))),
-            raw(&socket, b"POST /v9/call HTTP/1.1\r\nhost: x\r\n\r\n"),
+            raw(&socket, b"POST /v9/call HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", false),
         ]
     });
     let answers = answers.await.unwrap();
@@ -325,7 +332,10 @@ fn asked_by_another_user() {
         Err(error) => println!("no connection: {error}"),
         Ok(mut stream) => {
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            let head = format!("POST /v1/call HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "POST /v1/call HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
