@@ -1,7 +1,7 @@
-//! A deploy tool of its own around the engine: HAProxy over TCP, Incus, Prometheus, and its own rendering of events.
+//! The production-like one: a deploy tool of its own around HAProxy over TCP, Incus, Prometheus and the migration gate.
 //!
 //! ```sh
-//! cargo run -p canary-examples --example embed -- 10.83.7.2:9999 http://haproxy.lxd http://prom.lxd:9090 ./new-binary
+//! cargo run -p canary-examples --example embed_haproxy -- 10.83.7.2:9999 http://haproxy.lxd http://prom.lxd:9090 ./new-binary
 //! ```
 //!
 //! It ships `./new-binary` to `backend-api-2`, watches it for 20 seconds, and goes on to `backend-api-1`.
@@ -97,9 +97,9 @@ fn backends(haproxy: &str, url: &str, prometheus: &str, state: &std::path::Path)
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [haproxy, url, prometheus, artifact] = arguments.as_slice() else {
-        bail!("usage: embed HAPROXY_HOST:PORT BALANCER_URL PROMETHEUS_URL ARTIFACT");
+        bail!("usage: embed_haproxy HAPROXY_HOST:PORT BALANCER_URL PROMETHEUS_URL ARTIFACT");
     };
-    let state = std::env::temp_dir().join("canary-embed");
+    let state = std::env::temp_dir().join("canary-embed-haproxy");
     let backends = backends(haproxy, url, prometheus, &state)?;
 
     let mut spec = RolloutSpec::new(
