@@ -8,9 +8,9 @@ use canary_core::analysis::Ratio;
 use canary_core::fleet::Artifact;
 use canary_core::spec::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
 use canary_core::traits::SliKind;
-use canary_lab_load::{Load, LoadOptions};
-pub use canary_lab_service::Fault;
-use canary_lab_service::{Trailer, run, running_trailer, stamp};
+use canary_demo::load::{Load, LoadOptions};
+pub use canary_demo::service::Fault;
+use canary_demo::service::{Trailer, run, running_trailer, stamp};
 
 /// The arguments of a node's process; `{address}` becomes its own.
 pub const ARGUMENTS: [&str; 2] = ["serve", "{address}"];

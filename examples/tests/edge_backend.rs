@@ -1,6 +1,6 @@
 //! The backend's contract, line by line, against the real balancer and against one that misbehaves.
 
-#![cfg(test)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of a test fail the test")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use canary_core::traits::{
     AdminState, BackendError, CallOutcome, Clock as _, ErrorKind, HealthCheck, LoadBalancer as _,
     Operational, Reading, Retry, SliKind, SliQuery, SliSource as _, Subject, SystemClock, Weight,
 };
+use canary_demo::service::{App, Fault, Trailer, serve};
 use canary_examples::edge::Edge;
 use canary_examples::edge_backend::EdgeBackend;
-use canary_lab_service::{App, Fault, Trailer, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
