@@ -188,6 +188,8 @@ async fn a_recycled_number_is_never_taken_for_the_service() {
     drop(runtime);
 
     // A state file as it stands when the number went to another process: same number, another start, or another file.
+    let other = tempfile::tempdir().unwrap();
+    drop(with(other.path(), "/bin/sleep", &["1000"]).await);
     let path = dir.path().join("n-1/state.json");
     let saved = fs::read_to_string(&path).unwrap();
     let value: serde_json::Value = serde_json::from_str(&saved).unwrap();
@@ -201,16 +203,20 @@ async fn a_recycled_number_is_never_taken_for_the_service() {
     ];
     for case in cases {
         assert_ne!(case, saved);
-        fs::write(&path, case).unwrap();
-        let runtime = LocalNodeRuntime::open(config(dir.path(), &["1000"])).await.unwrap();
+        fs::write(other.path().join("n-1/state.json"), case).unwrap();
+        let runtime = LocalNodeRuntime::open(config(other.path(), &["1000"])).await.unwrap();
         assert_eq!(runtime.service(&n).await.unwrap().pid, None);
         runtime.shutdown().await;
         drop(runtime);
         assert_eq!(group(pid), [pid]);
     }
-    fs::write(&path, saved).unwrap();
+    // In its own directory it is found, also where what was noted down is of no use.
+    for saved in [saved, "{\"process\":".to_owned()] {
+        fs::write(&path, saved).unwrap();
+        let runtime = LocalNodeRuntime::open(detached.clone()).await.unwrap();
+        assert_eq!(runtime.service(&n).await.unwrap().pid, Some(pid));
+    }
     let runtime = LocalNodeRuntime::open(config(dir.path(), &["1000"])).await.unwrap();
-    assert_eq!(runtime.service(&n).await.unwrap().pid, Some(pid));
     runtime.shutdown().await;
     until("its end", async || group(pid).is_empty().then_some(())).await;
 }
