@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod analysis;
+pub mod control;
 pub mod engine;
 pub mod fleet;
 pub mod journal;

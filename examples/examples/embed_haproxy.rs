@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use canary_core::analysis::Number;
-use canary_core::engine::{self, Backends, Order, Outcome, Stop, WayBackSearch};
+use canary_core::control::Control;
+use canary_core::engine::{self, Backends, Order, Outcome, WayBackSearch};
 use canary_core::fleet::{Artifact, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
 use canary_core::journal::{Entry, FileJournal, RolloutId, StepResult, Writer};
 use canary_core::plan;
@@ -132,7 +133,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let way_back = backends.find_way_back(&search, &snapshot).await?;
     let plan = plan::roll_out(spec, artifact, way_back, state.join("artifacts"), &snapshot)?;
-    let report = engine::roll_out(&backends, plan, permit, order, &Stop::default()).await?;
+    let report = engine::roll_out(&backends, plan, permit, order, &Control::default()).await?;
     match report.outcome {
         Outcome::Completed { .. } => Ok(()),
         other => bail!("{other}"),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use canary_core::engine::{Backends, Order, Outcome, Stop, WayBackSearch, roll_out};
+use canary_core::control::Control;
+use canary_core::engine::{Backends, Order, Outcome, WayBackSearch, roll_out};
 use canary_core::fleet::{Artifact, Digest};
 use canary_core::journal::{Entry, RolloutId, StepResult};
 use canary_core::plan;
@@ -67,5 +68,5 @@ pub async fn ship(
     let verdict = GateVerdict::NothingNew { why: "no database".to_owned() };
     let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
     let permit = review.permit().context("the gate says no")?;
-    Ok(roll_out(backends, plan, permit, order, &Stop::default()).await?.outcome)
+    Ok(roll_out(backends, plan, permit, order, &Control::default()).await?.outcome)
 }

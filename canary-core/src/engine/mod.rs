@@ -3,6 +3,7 @@
 //! [`roll_out`] needs a [`DeployPermit`], which only a gate's review gives; [`roll_back`] and [`resume`] need none.
 //! All three are one loop around [`next()`], the pure decision.
 
+mod answer;
 mod cx;
 mod next;
 mod observe;
@@ -10,28 +11,29 @@ mod outcome;
 mod preflight;
 mod recorder;
 mod steps;
-mod stop;
 mod way_back;
 
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 pub use next::{Next, next};
 pub use outcome::{AfterHold, FailureClass, Outcome};
 pub use preflight::{Check, CheckStatus};
-pub use stop::Stop;
 pub use way_back::{WayBackError, WayBackSearch};
 
+use crate::control::Control;
 use crate::fleet::Digest;
-use crate::journal::{Entry, History, NodeReport, RolloutId, RolloutView, StepResult, StopHow};
-use crate::plan::{Action, Direction, Plan, Step};
+use crate::journal::{Entry, History, NodeReport, Request, RolloutId, RolloutView, StepResult};
+use crate::plan::{Direction, Plan, Step};
 use crate::traits::{
     Clock, DeployPermit, EventSink, Journal, JournalError, LoadBalancer, MigrationGate, NodeRuntime, Release,
     Review, SliSource,
 };
-use cx::StepCx;
+use answer::{Answer, Effect, answer, effect};
+use cx::{Evidence, StepCx, StepOutcome};
 use recorder::Recorder;
 
 /// Everything a rollout works with.
@@ -129,9 +131,9 @@ pub async fn roll_out(
     plan: Plan,
     permit: DeployPermit,
     order: Order,
-    stop: &Stop,
+    control: &Control,
 ) -> Result<Report, JournalError> {
-    start(backends, plan, Some(permit.review()), order, stop).await
+    start(backends, plan, Some(permit.review()), order, control).await
 }
 
 /// Carries a rollback by order out.
@@ -142,9 +144,9 @@ pub async fn roll_back(
     backends: &Backends,
     plan: Plan,
     order: Order,
-    stop: &Stop,
+    control: &Control,
 ) -> Result<Report, JournalError> {
-    start(backends, plan, None, order, stop).await
+    start(backends, plan, None, order, control).await
 }
 
 async fn start(
@@ -152,7 +154,7 @@ async fn start(
     plan: Plan,
     permit: Option<Digest>,
     order: Order,
-    stop: &Stop,
+    control: &Control,
 ) -> Result<Report, JournalError> {
     let entry = Entry::Started {
         rollout: order.rollout.clone(),
@@ -162,7 +164,7 @@ async fn start(
         plan: Box::new(plan.clone()),
     };
     backends.append(entry).await?;
-    Ok(carry_on(backends, &plan, &order, History::default(), stop).await)
+    Ok(carry_on(backends, &plan, &order, History::default(), control).await)
 }
 
 /// Continues an interrupted rollout from its journal and the live fleet.
@@ -173,7 +175,7 @@ pub async fn resume(
     backends: &Backends,
     view: RolloutView,
     actor: String,
-    stop: &Stop,
+    control: &Control,
 ) -> Result<Report, JournalError> {
     let entry = Entry::Resumed { rollout: view.id.clone(), actor: actor.clone() };
     let record = backends.journal.append(entry).await?;
@@ -183,11 +185,17 @@ pub async fn resume(
         sink.emit(&crate::traits::Event::Recorded(&record));
     }
     let order = Order { rollout: view.id, actor, reason: view.reason };
-    Ok(carry_on(backends, &view.plan, &order, history, stop).await)
+    Ok(carry_on(backends, &view.plan, &order, history, control).await)
 }
 
 /// The loop: decide, record, act, record.
-async fn carry_on(backends: &Backends, plan: &Plan, order: &Order, history: History, stop: &Stop) -> Report {
+async fn carry_on(
+    backends: &Backends,
+    plan: &Plan,
+    order: &Order,
+    history: History,
+    control: &Control,
+) -> Report {
     let recorder = Recorder::new(
         order.rollout.clone(),
         Arc::clone(&backends.journal),
@@ -196,9 +204,11 @@ async fn carry_on(backends: &Backends, plan: &Plan, order: &Order, history: Hist
         history,
     );
     loop {
-        note_stop(&recorder, order, stop).await;
+        while let Some(request) = control.take() {
+            heed(plan, &recorder, control, request).await;
+        }
         match next(plan, &recorder.history()) {
-            Next::Do(step) => run_step(backends, plan, &recorder, &step, stop).await,
+            Next::Do(step) => run_step(backends, plan, &recorder, &step, control).await,
             Next::Finish(outcome) => {
                 let nodes = backends.report(plan).await;
                 let outcome = outcome::borne_out(outcome, plan, &nodes);
@@ -212,44 +222,81 @@ async fn carry_on(backends: &Backends, plan: &Plan, order: &Order, history: Hist
     }
 }
 
-/// Records a wish to stop once; a record that cannot be written is noticed by the next decision.
-async fn note_stop(recorder: &Recorder, order: &Order, stop: &Stop) {
-    let Some(how) = stop.asked() else { return };
-    let known = recorder.history().stop();
-    if known == Some(how) || known == Some(StopHow::GoBack) {
-        return;
+/// Answers a request and records the answer; true when it was granted.
+async fn heed(plan: &Plan, recorder: &Recorder, control: &Control, request: Request) -> bool {
+    let answer = answer(plan, &recorder.history(), &request);
+    let id = request.id.clone();
+    let granted = answer == Answer::Granted;
+    let refused = match answer {
+        Answer::Granted => Some(None),
+        Answer::Refused(why) => Some(Some(why)),
+        Answer::Known => None,
+    };
+    if let Some(refused) = refused {
+        let entry = Entry::Asked { rollout: recorder.rollout.clone(), request, refused };
+        // A record that cannot be written is noticed by the next decision.
+        let _ = recorder.record(entry).await;
     }
-    let (rollout, actor) = (order.rollout.clone(), order.actor.clone());
-    let _ = recorder.record(Entry::StopRequested { rollout, actor, how }).await;
+    if let Some(id) = id {
+        control.answered(&id);
+    }
+    granted
 }
 
-/// Runs one step, recorded before and after; a wish to stop may end it early, without a result.
-async fn run_step(backends: &Backends, plan: &Plan, recorder: &Recorder, step: &Step, stop: &Stop) {
+/// Runs one step, recorded before and after; a person may cut it short, and then it leaves no result.
+async fn run_step(backends: &Backends, plan: &Plan, recorder: &Recorder, step: &Step, control: &Control) {
     let rollout = recorder.rollout.clone();
     let begun = recorder.record(Entry::StepStarted { rollout: rollout.clone(), step: step.clone() }).await;
     if begun.is_err() && step.direction == Direction::Forward {
         return;
     }
     let cx = StepCx::new(backends, plan, step, recorder);
-    let result = tokio::select! {
-        result = steps::run(&cx) => result,
-        () = ended_early(step, stop) => return,
-    };
+    let Some(result) = attended(&cx, control).await else { return };
     let result = match result {
         Ok(changed) => StepResult::Done { changed },
         Err(failure) => StepResult::Failed { class: failure.class, message: failure.message },
     };
-    let cx::Evidence { facts, logs } = cx.into_evidence();
+    let Evidence { facts, logs } = cx.into_evidence();
     // A record that cannot be written is noticed by the next decision.
     let _ = recorder.record(Entry::StepFinished { rollout, step: step.clone(), result, facts, logs }).await;
 }
 
-/// Returns when `stop` asks for something that ends `step` at once: a watch ends for any wish, another step forward
-/// only for going back, a step back never.
-async fn ended_early(step: &Step, stop: &Stop) {
-    match (step.direction, step.action) {
-        (Direction::Back, _) => std::future::pending().await,
-        (Direction::Forward, Action::Watch) => stop.wait_for(&[StopHow::Safely, StopHow::GoBack]).await,
-        (Direction::Forward, _) => stop.wait_for(&[StopHow::GoBack]).await,
+/// Runs a step while requests are answered; `None` when one of them cut it short.
+async fn attended(cx: &StepCx<'_>, control: &Control) -> Option<StepOutcome> {
+    let mut running = pin!(steps::run(cx));
+    let mut attending = pin!(attend(cx, control));
+    // Whichever ends first, a record that the other is writing is written whole: it may be in the journal already.
+    let effect = tokio::select! {
+        biased;
+        result = &mut running => {
+            tokio::select! { biased; _ = &mut attending => {}, () = cx.recorder.quiet() => {} }
+            return Some(result);
+        }
+        effect = &mut attending => effect,
+    };
+    tokio::select! {
+        biased;
+        result = &mut running => Some(result),
+        () = cx.recorder.quiet() => (effect == Effect::Done).then_some(Ok(false)),
+    }
+}
+
+/// Answers requests until one of them ends the step.
+async fn attend(cx: &StepCx<'_>, control: &Control) -> Effect {
+    loop {
+        let request = control.next().await;
+        let (wish, actor) = (request.wish, request.actor.clone());
+        let paused = cx.history().paused().is_some();
+        if !heed(cx.plan, cx.recorder, control, request).await {
+            continue;
+        }
+        match effect(cx.step, wish, paused) {
+            Effect::Later => {}
+            Effect::Cut => return Effect::Cut,
+            Effect::Done => {
+                cx.fact("promoted_by", actor);
+                return Effect::Done;
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::outcome::{AfterHold, FailureClass, Outcome};
 use crate::fleet::NodeId;
-use crate::journal::{History, StepStatus, StopHow};
+use crate::journal::{History, StepStatus, Wish};
 use crate::plan::{Action, Direction, Plan, Purpose, Step, Work};
 use crate::spec::OnInconclusive;
 
@@ -38,22 +38,50 @@ pub fn next(plan: &Plan, history: &History) -> Next {
 }
 
 fn trigger(plan: &Plan, history: &History) -> Option<Trigger> {
-    let failed = plan.steps.iter().find_map(|step| match history.status(step) {
+    let failed = |step: &Step| match history.status(step) {
         Some(StepStatus::Failed { class, message }) => {
             Some(Trigger::Failed(step.clone(), *class, message.clone()))
         }
         _ => None,
-    });
+    };
+    let paused = || pauses(plan).find_map(|step| failed(&step));
+    let failed = plan.steps.iter().find_map(failed).or_else(paused);
     failed
-        .or_else(|| (history.stop() == Some(StopHow::GoBack)).then_some(Trigger::GoBack))
+        .or_else(|| (history.end() == Some(Wish::Abort)).then_some(Trigger::GoBack))
         .or_else(|| history.journal_lost().map(|why| Trigger::JournalLost(why.to_owned())))
+}
+
+/// Whether the rollout left the way forward.
+pub(super) fn is_going_back(plan: &Plan, history: &History) -> bool {
+    history.finished().is_none() && plan.purpose == Purpose::RollOut && trigger(plan, history).is_some()
+}
+
+/// The pauses that anybody could ask for, planned or not.
+fn pauses(plan: &Plan) -> impl Iterator<Item = Step> {
+    let before_any = Step { node: None, action: Action::Pause, direction: Direction::Forward };
+    let after = plan.nodes.iter().map(|planned| Step::forward(&planned.node, Action::Pause));
+    std::iter::once(before_any).chain(after)
+}
+
+/// The pause after the node that was begun last.
+fn pause_now(plan: &Plan, history: &History) -> Step {
+    let node = begun(plan, history).into_iter().next();
+    Step { node, action: Action::Pause, direction: Direction::Forward }
+}
+
+/// Whether a point is still to come where a pause takes effect.
+pub(super) fn pause_points_left(plan: &Plan, history: &History) -> bool {
+    let left = plan.steps.iter().filter(|step| !done(history, step));
+    let mut points = left.filter(|step| step.action != Action::Watch && safe_before(plan, history, step));
+    points.next().is_some()
 }
 
 fn done(history: &History, step: &Step) -> bool {
     matches!(history.status(step), Some(StepStatus::Done { .. }))
 }
 
-fn current(plan: &Plan, history: &History) -> Option<Step> {
+/// The step forward that is under way or comes next.
+pub(super) fn current(plan: &Plan, history: &History) -> Option<Step> {
     plan.steps.iter().find(|step| !done(history, step)).cloned()
 }
 
@@ -65,15 +93,19 @@ fn forward(plan: &Plan, history: &History) -> Next {
         });
         return Next::Finish(Outcome::Completed { changed });
     };
-    if history.stop() == Some(StopHow::Safely) && safe_before(plan, history, &step) {
+    let safe = safe_before(plan, history, &step);
+    if history.end() == Some(Wish::Stop) && safe {
         return Next::Finish(Outcome::Interrupted { at: step.to_string() });
+    }
+    if history.paused().is_some() && safe && !matches!(step.action, Action::Watch | Action::Pause) {
+        return Next::Do(pause_now(plan, history));
     }
     Next::Do(step)
 }
 
-/// Whether no node is drained or half-installed before `step`: it is a watch, or a node's first and not begun.
+/// Whether no node is drained or half-installed before `step`: it is a wait, or a node's first and not begun.
 fn safe_before(plan: &Plan, history: &History, step: &Step) -> bool {
-    if matches!(step.action, Action::Watch | Action::Stage) {
+    if matches!(step.action, Action::Watch | Action::Pause | Action::Stage) {
         return true;
     }
     let first = plan.steps.iter().find(|other| other.node == step.node);

@@ -12,6 +12,8 @@ pub(super) struct Recorder {
     sinks: Vec<Arc<dyn EventSink>>,
     clock: Arc<dyn Clock>,
     history: Mutex<History>,
+    /// Held while a record is written, so that the history folds records in the journal's order.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Recorder {
@@ -22,7 +24,14 @@ impl Recorder {
         clock: Arc<dyn Clock>,
         history: History,
     ) -> Self {
-        Self { rollout, journal, sinks, clock, history: Mutex::new(history) }
+        Self {
+            rollout,
+            journal,
+            sinks,
+            clock,
+            history: Mutex::new(history),
+            writing: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// The history so far.
@@ -35,6 +44,7 @@ impl Recorder {
     /// # Errors
     /// Why it could not be written.
     pub(super) async fn record(&self, entry: Entry) -> Result<(), String> {
+        let _one_at_a_time = self.writing.lock().await;
         let lost = self.history().journal_lost().map(str::to_owned);
         let written = match lost {
             Some(why) => Err(why),
@@ -56,6 +66,11 @@ impl Recorder {
                 Err(why)
             }
         }
+    }
+
+    /// Returns when no record is being written.
+    pub(super) async fn quiet(&self) {
+        drop(self.writing.lock().await);
     }
 
     /// Tells the listeners what is being waited for.

@@ -34,14 +34,54 @@ impl fmt::Display for RolloutId {
     }
 }
 
-/// How a person asked a rollout to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a person may want of a running rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StopHow {
-    /// At the next point where no node is drained or half-installed.
-    Safely,
-    /// By going back at once.
-    GoBack,
+pub enum Wish {
+    /// Begin no further node until it is promoted; the SLIs stay watched.
+    Pause,
+    /// Go on from a pause; without one, end the watch as it stands.
+    Promote,
+    /// Stop at the next point where no node is drained or half-installed.
+    Stop,
+    /// Go back at once.
+    Abort,
+}
+
+impl Wish {
+    /// The wish as a command.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Promote => "promote",
+            Self::Stop => "stop",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// Somebody's wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Names a request that came from another program; asked twice, it is answered once.
+    pub id: Option<String>,
+    /// What is wanted.
+    pub wish: Wish,
+    /// Who wants it, in their own words.
+    pub actor: String,
+    /// Why, in their own words.
+    pub reason: Option<String>,
+    /// The user that a request from another program was left by, as the system knows it.
+    pub uid: Option<u32>,
+}
+
+impl Request {
+    /// A wish of somebody in this program.
+    #[must_use]
+    pub fn new(wish: Wish, actor: impl Into<String>) -> Self {
+        Self { id: None, wish, actor: actor.into(), reason: None, uid: None }
+    }
 }
 
 /// How a step ended.
@@ -187,14 +227,14 @@ pub enum Entry {
         /// The service's last log lines, when the step failed on its account.
         logs: Vec<String>,
     },
-    /// A person asked to stop.
-    StopRequested {
+    /// A person asked for something while the rollout ran.
+    Asked {
         /// The rollout.
         rollout: RolloutId,
-        /// Who.
-        actor: String,
-        /// How.
-        how: StopHow,
+        /// Who, what and why.
+        request: Request,
+        /// Why it was not granted; `None` when it was.
+        refused: Option<String>,
     },
     /// A rollout ends.
     Finished {
@@ -221,7 +261,7 @@ impl Entry {
             | Self::Retried { rollout, .. }
             | Self::Observed { rollout, .. }
             | Self::StepFinished { rollout, .. }
-            | Self::StopRequested { rollout, .. }
+            | Self::Asked { rollout, .. }
             | Self::Finished { rollout, .. } => Some(rollout),
         }
     }

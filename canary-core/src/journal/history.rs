@@ -1,8 +1,8 @@
 //! What a rollout's records add up to: the only thing that decisions are made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, Record, RolloutId, StepResult, StopHow};
+use super::{Entry, Record, Request, RolloutId, StepResult, Wish};
 use crate::analysis::WatchState;
 use crate::engine::{FailureClass, Outcome};
 use crate::plan::{Action, Plan, Step};
@@ -33,7 +33,10 @@ pub struct History {
     steps: BTreeMap<Step, StepStatus>,
     facts: BTreeMap<Step, BTreeMap<String, String>>,
     watch: Option<WatchState>,
-    stop: Option<StopHow>,
+    /// A granted wish to end: `Stop` or `Abort`.
+    end: Option<Wish>,
+    paused: Option<Request>,
+    answered: BTreeSet<String>,
     finished: Option<Outcome>,
     journal_lost: Option<String>,
 }
@@ -48,7 +51,7 @@ impl History {
                     self.watch = Some(WatchState::new(time));
                 }
             }
-            Entry::Observed { observation, .. } => {
+            Entry::Observed { step, observation, .. } if step.action == Action::Watch => {
                 self.watch.get_or_insert_with(|| WatchState::new(observation.at)).observe(observation);
             }
             Entry::StepFinished { step, result, facts, .. } => {
@@ -61,12 +64,10 @@ impl History {
                 self.steps.insert(step.clone(), status);
                 self.facts.insert(step.clone(), facts.clone());
             }
-            Entry::StopRequested { how, .. } => self.stop = Some(*how),
+            Entry::Asked { request, refused, .. } => self.asked(request, refused.is_none()),
             Entry::Resumed { .. } => {
                 self.finished = None;
-                if self.stop == Some(StopHow::Safely) {
-                    self.stop = None;
-                }
+                self.end = self.end.filter(|wish| *wish == Wish::Abort);
             }
             Entry::Finished { outcome, .. } => self.finished = Some(outcome.clone()),
             Entry::Genesis { .. }
@@ -75,7 +76,20 @@ impl History {
             | Entry::GateReviewed { .. }
             | Entry::Refused { .. }
             | Entry::Started { .. }
+            | Entry::Observed { .. }
             | Entry::Retried { .. } => {}
+        }
+    }
+
+    fn asked(&mut self, request: &Request, granted: bool) {
+        self.answered.extend(request.id.clone());
+        if !granted {
+            return;
+        }
+        match request.wish {
+            Wish::Pause => self.paused = Some(request.clone()),
+            Wish::Promote => self.paused = None,
+            Wish::Stop | Wish::Abort => self.end = Some(request.wish),
         }
     }
 
@@ -90,6 +104,12 @@ impl History {
         self.steps.get(step)
     }
 
+    /// The step that was begun and has not ended.
+    #[must_use]
+    pub fn under_way(&self) -> Option<&Step> {
+        self.steps.iter().find(|(_, status)| **status == StepStatus::Started).map(|(step, _)| step)
+    }
+
     /// A fact that a finished step left.
     #[must_use]
     pub fn fact(&self, step: &Step, name: &str) -> Option<&str> {
@@ -102,10 +122,22 @@ impl History {
         self.watch.as_ref()
     }
 
-    /// How a person asked to stop, if one did.
+    /// How the rollout shall end before its time, if somebody asked for that: [`Wish::Stop`] or [`Wish::Abort`].
     #[must_use]
-    pub const fn stop(&self) -> Option<StopHow> {
-        self.stop
+    pub const fn end(&self) -> Option<Wish> {
+        self.end
+    }
+
+    /// Who paused the rollout, until it is promoted.
+    #[must_use]
+    pub const fn paused(&self) -> Option<&Request> {
+        self.paused.as_ref()
+    }
+
+    /// Whether a request of that id was answered.
+    #[must_use]
+    pub fn answered(&self, id: &str) -> bool {
+        self.answered.contains(id)
     }
 
     /// How the rollout ended, if it did.

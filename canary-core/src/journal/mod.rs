@@ -10,7 +10,7 @@ mod memory;
 mod tests;
 
 pub use chain::{Chain, Record, canonical, parse_line};
-pub use entry::{Entry, NodeReport, RolloutId, StepResult, StopHow};
+pub use entry::{Entry, NodeReport, Request, RolloutId, StepResult, Wish};
 pub use file::{FileJournal, ReadJournal, Writer, read};
 pub use history::{History, RolloutView, StepStatus, rollouts};
 pub use memory::MemoryJournal;

@@ -16,7 +16,7 @@ pub struct PlanError {
     pub problems: Vec<String>,
 }
 
-/// Plans a release: the canary, its watch, then the peers.
+/// Plans a release: the canary, its watch, then the peers; with a pause wherever the spec wants one.
 ///
 /// # Errors
 /// [`PlanError`] with everything that cannot work.
@@ -33,10 +33,14 @@ pub fn roll_out(
     if nodes.iter().any(|planned| planned.work != Work::Nothing) {
         steps.push(Step::stage());
         for (i, planned) in nodes.iter().enumerate() {
-            steps.extend(node_steps(planned, i == 0));
+            let of_node = node_steps(planned, i == 0);
+            let pauses =
+                !of_node.is_empty() && i + 1 < nodes.len() && spec.pause.after.contains(&planned.node);
+            steps.extend(of_node);
             if i == 0 && spec.watch.is_some() {
                 steps.push(Step::forward(&planned.node, Action::Watch));
             }
+            steps.extend(pauses.then(|| Step::forward(&planned.node, Action::Pause)));
         }
     }
     let purpose = Purpose::RollOut;

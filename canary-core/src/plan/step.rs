@@ -26,6 +26,8 @@ pub enum Action {
     ProveTraffic,
     /// Watches the SLIs for the window.
     Watch,
+    /// Waits until somebody promotes the rollout; the SLIs stay watched.
+    Pause,
 }
 
 impl Action {
@@ -48,6 +50,7 @@ impl Action {
             Self::Enable => "enable",
             Self::ProveTraffic => "prove-traffic",
             Self::Watch => "watch",
+            Self::Pause => "pause",
         }
     }
 }

@@ -34,6 +34,8 @@ pub const P95_THRESHOLD_S: f64 = 0.5;
 pub const ERROR_RATIO_THRESHOLD: f64 = 0.005;
 /// Requests a reading must rest on to be judged.
 pub const MIN_REQUESTS: u64 = 1;
+/// How long a pause may last.
+pub const PAUSE_LIMIT: Duration = Duration::from_secs(86_400);
 /// For how long a call is tried again.
 pub const RETRY_BUDGET: Duration = Duration::from_secs(60);
 /// The first delay before trying again.

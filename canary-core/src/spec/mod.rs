@@ -6,7 +6,7 @@ mod watch;
 
 use serde::{Deserialize, Serialize};
 
-pub use policy::{DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, RetryPolicy};
+pub use policy::{DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, PausePolicy, RetryPolicy};
 pub use watch::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
 
 use crate::fleet::{NodeId, PoolName, ServiceName};
@@ -32,6 +32,9 @@ pub struct RolloutSpec {
     pub enable: EnablePolicy,
     /// How the canary is watched; `None` when it is not.
     pub watch: Option<WatchPolicy>,
+    /// Where the rollout waits for a person.
+    #[serde(default)]
+    pub pause: PausePolicy,
     /// Whether a failing peer takes everything back to the previous artifact; otherwise the rollout halts.
     pub roll_back_peers: bool,
     /// How calls that can succeed later are tried again.
@@ -52,6 +55,7 @@ impl RolloutSpec {
             health: HealthPolicy::default(),
             enable: EnablePolicy::default(),
             watch: None,
+            pause: PausePolicy::default(),
             roll_back_peers: false,
             retry: RetryPolicy::default(),
         }
@@ -76,6 +80,12 @@ impl RolloutSpec {
                 problems.push(format!("{peer} is both the canary and a peer; name it once"));
             } else if !seen.insert(peer) {
                 problems.push(format!("peer {peer} is named twice; name it once"));
+            }
+        }
+        for node in &self.pause.after {
+            if !self.nodes().any(|other| other == node) {
+                problems
+                    .push(format!("a pause is wanted after {node}, which is neither the canary nor a peer"));
             }
         }
         if self.health.timeout < self.health.check.attempt_timeout {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
-use crate::fleet::HttpPath;
+use crate::fleet::{HttpPath, NodeId};
 use crate::time::millis;
 use crate::traits::HealthCheck;
 
@@ -82,6 +82,22 @@ pub struct EnablePolicy {
 impl Default for EnablePolicy {
     fn default() -> Self {
         Self { up_timeout: defaults::UP_TIMEOUT, traffic_timeout: defaults::TRAFFIC_TIMEOUT }
+    }
+}
+
+/// Where a rollout waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausePolicy {
+    /// The nodes after which it waits; the last node's pause is left out, since nothing follows it.
+    pub after: Vec<NodeId>,
+    /// How long one pause may last; then the rollout ends as after a watch without a verdict.
+    #[serde(rename = "limit_ms", with = "millis")]
+    pub limit: Duration,
+}
+
+impl Default for PausePolicy {
+    fn default() -> Self {
+        Self { after: Vec::new(), limit: defaults::PAUSE_LIMIT }
     }
 }
 

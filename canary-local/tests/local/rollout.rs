@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
-use canary_core::engine::{Backends, Order, Outcome, Report, Stop, WayBackSearch, roll_out};
+use canary_core::control::Control;
+use canary_core::engine::{Backends, Order, Outcome, Report, WayBackSearch, roll_out};
 use canary_core::fleet::{Artifact, Digest};
 use canary_core::journal::{Entry, MemoryJournal, RolloutId};
 use canary_core::plan;
@@ -104,7 +105,7 @@ async fn run(dir: &Path, faults: &[Fault]) -> Run {
     let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
     let order = Order { rollout: RolloutId::new(clock.now(), 1), actor: "a test".to_owned(), reason: None };
     let permit = review.permit().unwrap();
-    let report = roll_out(&backends, plan, permit, order, &Stop::default()).await.unwrap();
+    let report = roll_out(&backends, plan, permit, order, &Control::default()).await.unwrap();
 
     let seen = load.snapshot().ok;
     load.wait_for(|summary| summary.ok > seen + 50, DEADLINE).await.unwrap();

@@ -4,6 +4,7 @@ mod drain;
 mod enable;
 mod health;
 mod install;
+mod pause;
 mod prove;
 mod restart;
 mod stage;
@@ -23,5 +24,6 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         Action::Enable => enable::run(cx).await,
         Action::ProveTraffic => prove::run(cx).await,
         Action::Watch => watch::run(cx).await,
+        Action::Pause => pause::run(cx).await,
     }
 }

@@ -12,24 +12,35 @@ use crate::time::Timestamp;
 use crate::traits::{Progress, SliQuery, SliSource, Subject};
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
-    let Some(policy) = &cx.plan.spec.watch else { return Ok(false) };
-    let Some(source) = &cx.backends.sli else {
-        let message = "the plan watches SLIs, but no metrics source is configured";
-        return Err(Failure::new(FailureClass::Backend, message));
-    };
+    let Some((policy, source)) = watched(cx)? else { return Ok(false) };
     loop {
-        let history = cx.history();
-        let state = history.watch().cloned().unwrap_or_else(|| WatchState::new(cx.backends.clock.now()));
+        let state = state(cx);
         match state.next(policy) {
             WatchNext::Probe(at) => {
                 wait_until(cx, policy, &state, at).await;
-                let observation = probe(cx, policy, source.as_ref(), &state).await?;
+                let observation = observe(cx, policy, source).await?;
                 let rollout = cx.recorder.rollout.clone();
                 cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;
             }
             end => return finish(cx, &state, end),
         }
     }
+}
+
+/// What is watched and where the numbers come from; `None` when nothing is.
+pub(super) fn watched<'a>(cx: &StepCx<'a>) -> Result<Option<(&'a WatchPolicy, &'a dyn SliSource)>, Failure> {
+    let Some(policy) = &cx.plan.spec.watch else { return Ok(None) };
+    match &cx.backends.sli {
+        Some(source) => Ok(Some((policy, source.as_ref()))),
+        None => {
+            let message = "the plan watches SLIs, but no metrics source is configured";
+            Err(Failure::new(FailureClass::Backend, message))
+        }
+    }
+}
+
+fn state(cx: &StepCx<'_>) -> WatchState {
+    cx.history().watch().cloned().unwrap_or_else(|| WatchState::new(cx.backends.clock.now()))
 }
 
 fn finish(cx: &StepCx<'_>, state: &WatchState, end: WatchNext) -> StepOutcome {
@@ -73,15 +84,14 @@ async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, a
 /// Asks every SLI about one instant and judges the answers.
 ///
 /// A source that cannot be asked is a reason to hold, not a failed step; the probe's own spacing is the retry.
-async fn probe(
+pub(super) async fn observe(
     cx: &StepCx<'_>,
     policy: &WatchPolicy,
     source: &dyn SliSource,
-    state: &WatchState,
 ) -> Result<Observation, Failure> {
     let at = cx.backends.clock.now();
-    let window = state.look_back(policy, at);
-    let subject = subject(policy, cx.node()?);
+    let window = state(cx).look_back(policy, at);
+    let subject = subject(policy, &cx.plan.spec.canary);
     let queries: Vec<SliQuery> = policy
         .slis
         .iter()

@@ -70,9 +70,9 @@ async fn run_doomed(scene: &Scene, records: usize, at: At) -> Option<Result<Repo
         at,
         died: Arc::clone(&died),
     });
-    let stop = Stop::default();
+    let control = Control::default();
     tokio::select! {
-        report = roll_out(&backends, plan, permit(), order(), &stop) => Some(report),
+        report = roll_out(&backends, plan, permit(), order(), &control) => Some(report),
         () = died.notified() => None,
     }
 }
@@ -107,7 +107,10 @@ async fn killed_at_any_record_and_resumed_it_ends_as_if_undisturbed() {
                     continue;
                 };
                 let outcome = if view.unfinished() {
-                    resume(&scene.backends, view, "ben".to_owned(), &Stop::default()).await.unwrap().outcome
+                    resume(&scene.backends, view, "ben".to_owned(), &Control::default())
+                        .await
+                        .unwrap()
+                        .outcome
                 } else {
                     view.history.finished().unwrap().clone()
                 };

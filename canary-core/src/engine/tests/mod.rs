@@ -1,5 +1,6 @@
 //! Whole rollouts in a world in memory.
 
+mod control;
 mod crash;
 mod world;
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 use super::*;
 use crate::analysis::Number;
 use crate::fleet::{Artifact, MetricName, PoolName, ServiceName};
-use crate::journal::MemoryJournal;
-use crate::plan::{self, Origin, WayBack, Work};
+use crate::journal::{MemoryJournal, Wish};
+use crate::plan::{self, Action, Origin, WayBack, Work};
 use crate::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
 use crate::time::Timestamp;
 use crate::traits::{AdminState, BackendError, ErrorKind, GateVerdict, SliKind};
@@ -77,7 +78,7 @@ impl Scene {
 
     async fn run(&self) -> Report {
         let plan = self.plan().await;
-        roll_out(&self.backends, plan, permit(), order(), &Stop::default()).await.unwrap()
+        roll_out(&self.backends, plan, permit(), order(), &Control::default()).await.unwrap()
     }
 
     fn effects(&self) -> Vec<String> {
@@ -157,7 +158,7 @@ async fn running_again_after_success_changes_nothing() {
     let snapshot = scene.backends.observe(scene.spec.nodes()).await.unwrap();
     let plan = plan::roll_out(scene.spec.clone(), scene.artifact(), None, scene.store(), &snapshot).unwrap();
     assert!(plan.is_empty() && plan.nodes.iter().all(|n| n.work == Work::Nothing));
-    let report = roll_out(&scene.backends, plan, permit(), order(), &Stop::default()).await.unwrap();
+    let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed { changed: false });
     assert_eq!(scene.effects(), effects);
 }
@@ -201,7 +202,7 @@ async fn a_failing_peer_halts_and_stays_drained() {
 impl Scene {
     async fn run_until_peer_install_fails(&self) -> Report {
         let plan = self.plan().await;
-        let stop = Stop::default();
+        let control = Control::default();
         let world = self.world.clone();
         let sink = Arc::new(On(Mutex::new(Box::new(move |entry: &Entry| {
             if let Entry::StepFinished { step, .. } = entry
@@ -212,7 +213,7 @@ impl Scene {
         }))));
         let mut backends = self.backends.clone();
         backends.sinks.push(sink);
-        let report = roll_out(&backends, plan, permit(), order(), &stop).await.unwrap();
+        let report = roll_out(&backends, plan, permit(), order(), &control).await.unwrap();
         if !self.spec.roll_back_peers {
             assert!(matches!(report.outcome, Outcome::Halted { .. }), "{:?}", report.outcome);
             assert_eq!(report.outcome.exit_code(), 21);
@@ -265,7 +266,7 @@ async fn nothing_is_drained_while_too_few_others_serve() {
     for name in ["b", "c"] {
         scene.world.state().nodes.get_mut(&node(name)).unwrap().up = false;
     }
-    let report = roll_out(&scene.backends, plan, permit(), order(), &Stop::default()).await.unwrap();
+    let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert!(scene.effects().is_empty(), "{:?}", scene.effects());
     let Outcome::RolledBack { reason } = report.outcome else { panic!("{:?}", report.outcome) };
     assert!(reason.contains("1 other server(s) to be ready and up; seen last: 0 serving"), "{reason}");
@@ -276,7 +277,7 @@ async fn when_the_way_back_fails_too_the_node_stays_out_and_the_outcome_says_stu
     let scene = Scene::new(Behaviour::Unhealthy);
     let plan = scene.plan().await;
     scene.world.binary(OLD, Behaviour::Unhealthy);
-    let report = roll_out(&scene.backends, plan, permit(), order(), &Stop::default()).await.unwrap();
+    let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert!(matches!(report.outcome, Outcome::Stuck { .. }), "{:?}", report.outcome);
     assert_eq!(scene.admin("a"), AdminState::Drain);
 }
@@ -304,14 +305,14 @@ async fn what_can_succeed_later_is_tried_again_and_recorded() {
     let plan = scene.plan().await;
     scene.world.fail("install", 3, transient);
     scene.world.fail("servers", 2, transient);
-    let report = roll_out(&scene.backends, plan, permit(), order(), &Stop::default()).await.unwrap();
+    let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed { changed: true });
     let retries = scene.entries().await.iter().filter(|e| matches!(e, Entry::Retried { .. })).count();
     assert_eq!(retries, 5);
     let scene = Scene::new(Behaviour::Good);
     let plan = scene.plan().await;
     scene.world.fail("install", 1000, transient);
-    let report = roll_out(&scene.backends, plan, permit(), order(), &Stop::default()).await.unwrap();
+    let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert!(matches!(report.outcome, Outcome::Stuck { .. }), "{:?}", report.outcome);
 }
 
@@ -333,7 +334,7 @@ async fn a_balancer_that_forgets_the_drain_is_told_again() {
     })));
     let mut backends = scene.backends.clone();
     backends.sinks.push(sink);
-    let report = roll_out(&backends, plan, permit(), order(), &Stop::default()).await.unwrap();
+    let report = roll_out(&backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed { changed: true });
     assert_eq!(
         scene.effects()[..3],
@@ -355,7 +356,7 @@ async fn an_order_to_roll_back_reaches_every_node_and_needs_no_metrics() {
     let snapshot = scene.backends.observe(scene.spec.nodes()).await.unwrap();
     let artifact = Artifact::read(&old).unwrap();
     let plan = plan::roll_back(scene.spec.clone(), artifact, scene.store(), &snapshot).unwrap();
-    let report = roll_back(&scene.backends, plan, order(), &Stop::default()).await.unwrap();
+    let report = roll_back(&scene.backends, plan, order(), &Control::default()).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed { changed: true });
     let old = Digest::of(OLD);
     assert_eq!(scene.effects(), [rolled("a", old), rolled("b", old), rolled("c", old)].concat());
@@ -365,22 +366,22 @@ async fn an_order_to_roll_back_reaches_every_node_and_needs_no_metrics() {
 async fn a_first_wish_to_stop_ends_at_a_safe_point_and_a_second_goes_back() {
     let scene = Scene::new(Behaviour::Good);
     let plan = scene.plan().await;
-    let stop = Stop::default();
-    let asks = stop.clone();
+    let control = Control::default();
+    let asks = control.clone();
     let sink = Arc::new(On(Mutex::new(Box::new(move |entry: &Entry| {
         if matches!(entry, Entry::StepStarted { step, .. } if step.action == Action::Drain) {
-            asks.ask(StopHow::Safely);
+            asks.ask(Request::new(Wish::Stop, "ada"));
         }
     }))));
     let mut backends = scene.backends.clone();
     backends.sinks.push(sink);
-    let report = roll_out(&backends, plan, permit(), order(), &stop).await.unwrap();
+    let report = roll_out(&backends, plan, permit(), order(), &control).await.unwrap();
     assert_eq!(report.outcome, Outcome::Interrupted { at: "a: watch".to_owned() });
     assert_eq!(scene.admin("a"), AdminState::Ready, "the canary was finished before stopping");
     let view = crate::journal::rollouts(&scene.backends.journal.records().await.unwrap()).pop().unwrap();
     assert!(view.unfinished());
-    let back = Stop::default();
-    back.ask(StopHow::GoBack);
+    let back = Control::default();
+    back.ask(Request::new(Wish::Abort, "ben"));
     let report = resume(&scene.backends, view, "ben".to_owned(), &back).await.unwrap();
     assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{:?}", report.outcome);
     assert_eq!(scene.installed("a"), Digest::of(OLD));
@@ -438,6 +439,6 @@ impl Scene {
         let facts = snapshot.nodes[&node("a")].installed.current.unwrap();
         let back = Some(WayBack { origin, facts });
         let plan = plan::roll_out(self.spec.clone(), self.artifact(), back, self.store(), &snapshot).unwrap();
-        roll_out(&self.backends, plan, permit(), order(), &Stop::default()).await.unwrap()
+        roll_out(&self.backends, plan, permit(), order(), &Control::default()).await.unwrap()
     }
 }
