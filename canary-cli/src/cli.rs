@@ -41,6 +41,17 @@ pub fn command() -> Command {
             )
             .arg(switch("dry-run", "Shows the plan and changes nothing")),
         )
+        .subcommand(with_settings(
+            "pause",
+            "Lets the rollout in progress begin no further node until it is promoted",
+            journal,
+        ))
+        .subcommand(with_settings(
+            "promote",
+            "Lets a paused rollout go on, or ends its watch as it stands",
+            journal,
+        ))
+        .subcommand(with_settings("abort", "Takes the rollout in progress back", fleet))
         .subcommand(with_settings("status", "Shows the last rollout and what is where", fleet))
         .subcommand(
             with_settings("doctor", "Checks everything a rollout needs and changes nothing", all)

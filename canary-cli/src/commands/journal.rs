@@ -27,7 +27,7 @@ impl Open {
 
 impl Context<'_> {
     /// The directory of the service's journal and artifacts.
-    fn service_directory(&self) -> PathBuf {
+    pub(super) fn service_directory(&self) -> PathBuf {
         self.settings.state_dir.join(self.settings.spec.service.as_str())
     }
 

@@ -1,5 +1,7 @@
 //! The commands, one file each, and what they share.
 
+mod ask;
+mod conduct;
 pub(crate) mod demo;
 mod doctor;
 mod examine;
@@ -20,7 +22,7 @@ mod tests;
 
 use canary_core::engine::{Order, Report};
 use canary_core::fleet::Artifact;
-use canary_core::journal::RolloutId;
+use canary_core::journal::{RolloutId, Wish};
 use canary_core::traits::Clock;
 use clap::ArgMatches;
 use serde_json::json;
@@ -53,6 +55,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             "plan" => plan::plan(&cx).await,
             "resume" => resume::resume(&cx, matches.get_flag("back")).await,
             "rollback" => rollback::rollback(cx, matches.get_flag("dry-run")).await,
+            "pause" => ask::ask(&cx, Wish::Pause).await,
+            "promote" => ask::ask(&cx, Wish::Promote).await,
+            "abort" => ask::ask(&cx, Wish::Abort).await,
             "status" => status::status(&cx).await,
             "doctor" => doctor::doctor(&cx, matches.get_flag("settings")).await,
             "gate" => gate::gate(&cx).await,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use canary_core::engine::{self, Stop};
-use canary_core::journal::{FileJournal, RolloutView, StopHow};
+use canary_core::control::Control;
+use canary_core::engine;
+use canary_core::journal::{FileJournal, Request, RolloutView, Wish};
 use canary_core::plan::Purpose;
 use canary_core::traits::{Clock, EventSink, SystemClock};
 
-use super::journal::explain;
-use super::{Context, signals};
+use super::{Context, conduct::conduct};
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{ScreenSink, plan_lines};
 use crate::wiring::Fleet;
@@ -50,12 +50,14 @@ pub(super) async fn go_on(
     }
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::resuming(cx.screen.clone(), view.plan.clone()));
     let backends = fleet.backends(Some(journal), vec![sink]);
-    let stop = Stop::default();
-    if back {
-        stop.ask(StopHow::GoBack);
-    }
-    let _signals = signals::listen(stop.clone(), cx.screen.clone())?;
+    let control = Control::default();
     let actor = cx.settings.actor.clone();
-    let report = engine::resume(&backends, view, actor, &stop).await.map_err(|error| explain(&error))?;
+    if back {
+        control
+            .ask(Request { reason: cx.settings.reason.clone(), ..Request::new(Wish::Abort, actor.as_str()) });
+    }
+    let rollout = view.id.clone();
+    let engine = engine::resume(&backends, view, actor, &control);
+    let report = conduct(cx, &rollout, &control, engine).await?;
     Ok(cx.ended(&report))
 }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use canary_core::engine::{Backends, Stop, roll_back};
+use canary_core::control::Control;
+use canary_core::engine::{Backends, roll_back};
 use canary_core::fleet::{Artifact, Snapshot};
 use canary_core::journal::{Record, RolloutView, rollouts};
 use canary_core::plan::{self, Origin, Plan, Purpose, WayBack};
 use canary_core::traits::EventSink;
 use serde_json::json;
 
-use super::journal::explain;
-use super::{Context, signals};
+use super::{Context, conduct::conduct};
 use crate::error::{CommandError, ErrorKind, Problem, chain};
 use crate::render::step_lines;
 use crate::render::{ScreenSink, line, plan_lines};
@@ -44,10 +44,9 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
     let backends = fleet.backends(Some(open.journal), vec![sink]);
     let plan = prepare(&cx, &backends, &open.records).await?;
     let order = cx.order(fleet.clock.as_ref())?;
-    let stop = Stop::default();
-    let _signals = signals::listen(stop.clone(), cx.screen.clone())?;
-    let planned = plan.clone();
-    let report = roll_back(&backends, plan, order, &stop).await.map_err(|error| explain(&error))?;
+    let (control, planned, rollout) = (Control::default(), plan.clone(), order.rollout.clone());
+    let engine = roll_back(&backends, plan, order, &control);
+    let report = conduct(&cx, &rollout, &control, engine).await?;
     hint_further_back(&cx, &planned);
     Ok(cx.ended(&report))
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use canary_core::engine::{Stop, roll_out};
+use canary_core::control::Control;
+use canary_core::engine::roll_out;
 use canary_core::fleet::Artifact;
 use canary_core::journal::RolloutView;
 use canary_core::plan::Purpose;
@@ -10,7 +11,7 @@ use canary_core::traits::EventSink;
 use serde_json::json;
 
 use super::journal::explain;
-use super::{Context, signals};
+use super::{Context, conduct::conduct};
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{ScreenSink, line};
 use crate::wiring::{self, Fleet};
@@ -40,9 +41,9 @@ pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
         }
         return Ok(ErrorKind::Refused.exit_code());
     };
-    let stop = Stop::default();
-    let _signals = signals::listen(stop.clone(), cx.screen.clone())?;
-    let report = roll_out(&backends, plan, permit, order, &stop).await.map_err(|error| explain(&error))?;
+    let (control, rollout) = (Control::default(), order.rollout.clone());
+    let engine = roll_out(&backends, plan, permit, order, &control);
+    let report = conduct(cx, &rollout, &control, engine).await?;
     Ok(cx.ended(&report))
 }
 
@@ -64,6 +65,6 @@ fn check_same(view: &RolloutView, artifact: &Artifact) -> Result<(), CommandErro
             view.actor,
             view.started
         ),
-        "`canary-cli resume` goes on with it, `canary-cli resume --back` takes it back; then run again",
+        "`canary-cli resume` goes on with it, `canary-cli abort` takes it back; then run again",
     ))
 }

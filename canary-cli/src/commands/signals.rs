@@ -1,7 +1,7 @@
 //! Signals: the first asks to stop at a safe point, the second to go back, the third ends the process.
 
-use canary_core::engine::Stop;
-use canary_core::journal::StopHow;
+use canary_core::control::Control;
+use canary_core::journal::{Request, Wish};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ impl Drop for Listening {
 }
 
 /// Listens for the interrupt, the termination and the hangup signal.
-pub(super) fn listen(stop: Stop, screen: Screen) -> Result<Listening, CommandError> {
+pub(super) fn listen(control: Control, actor: String, screen: Screen) -> Result<Listening, CommandError> {
     let install = |kind| {
         signal(kind).map_err(|error| {
             CommandError::new(ErrorKind::Refused, format!("cannot listen for signals: {error}"), "")
@@ -27,10 +27,15 @@ pub(super) fn listen(stop: Stop, screen: Screen) -> Result<Listening, CommandErr
     };
     let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [interrupt, terminate, hangup] = signals.map(install);
-    Ok(Listening(tokio::spawn(answer([interrupt?, terminate?, hangup?], stop, screen))))
+    Ok(Listening(tokio::spawn(answer([interrupt?, terminate?, hangup?], control, actor, screen))))
 }
 
-async fn answer([mut interrupt, mut terminate, mut hangup]: [Signal; 3], stop: Stop, screen: Screen) {
+async fn answer(
+    [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
+    control: Control,
+    actor: String,
+    screen: Screen,
+) {
     let mut asked = 0;
     loop {
         let hung_up = tokio::select! {
@@ -49,16 +54,16 @@ async fn answer([mut interrupt, mut terminate, mut hangup]: [Signal; 3], stop: S
                     &screen,
                     "stopping at the next safe point; once more to go back, twice more to end at once",
                 );
-                stop.ask(StopHow::Safely);
+                control.ask(Request::new(Wish::Stop, actor.as_str()));
             }
             2 => {
                 say(&screen, "going back; once more to end at once and leave everything as it is");
-                stop.ask(StopHow::GoBack);
+                control.ask(Request::new(Wish::Abort, actor.as_str()));
             }
             _ => {
                 say(
                     &screen,
-                    "ended at once: `canary-cli status` shows what is where, `canary-cli resume` goes on",
+                    "ended at once: `canary-cli status` shows what is where, `canary-cli resume` goes on, `canary-cli abort` goes back",
                 );
                 std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
             }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use canary_core::engine::Backends;
 use canary_core::journal::{NodeReport, RolloutView, rollouts};
+use canary_core::plan::Action;
 use canary_core::traits::PoolState;
 use serde_json::json;
 
@@ -51,8 +52,11 @@ fn view_lines(cx: &Context<'_>, view: Option<&RolloutView>, busy: bool) -> Vec<S
     if busy {
         lines.push(format!("  {}", paint.strong("in progress")));
         lines.extend(watch(view));
+        lines.extend(paused(view));
     } else if view.history.finished().is_none() {
-        lines.push(paint.careful("  not finished, and nobody is at work on it: `canary-cli resume` goes on"));
+        lines.push(paint.careful(
+            "  not finished, and nobody is at work on it: `canary-cli resume` goes on, `canary-cli abort` goes back",
+        ));
     } else {
         lines.push(format!("  {}", ended(view)));
     }
@@ -69,6 +73,20 @@ fn watch(view: &RolloutView) -> Option<String> {
         words::exact(policy.window),
         words::time(state.held)
     ))
+}
+
+/// Who it waits for.
+fn paused(view: &RolloutView) -> Option<String> {
+    let step = view.history.under_way()?;
+    let ways = "`canary-cli promote` goes on, `canary-cli abort` goes back";
+    match (view.history.paused(), step.action) {
+        (Some(request), Action::Pause) => Some(format!("  paused by {}: {ways}", request.actor)),
+        (None, Action::Pause) => Some(format!("  paused as planned: {ways}")),
+        (Some(request), _) => {
+            Some(format!("  to be paused before the next node, as {} asked", request.actor))
+        }
+        (None, _) => None,
+    }
 }
 
 /// Whether a process has the journal open for writing.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::analysis::{Observation, SliVerdict, Verdict, round};
-use canary_core::journal::{Entry, StepResult, StopHow};
+use canary_core::journal::{Entry, Request, StepResult, Wish};
 use canary_core::plan::{Action, Direction, Plan, Step};
 use canary_core::time::Timestamp;
 
@@ -83,12 +83,12 @@ impl Lines {
             Entry::StepFinished { step, result, facts, logs, .. } => {
                 self.finished(time, step, result, facts, logs)
             }
-            Entry::StopRequested { actor, how, .. } => {
-                let how = match how {
-                    StopHow::Safely => "stopping at the next safe point",
-                    StopHow::GoBack => "going back",
-                };
-                vec![format!("{}  {how}, as {actor} asked", self.paint.quiet(&words::clock(time)))]
+            Entry::Asked { request, refused, .. } => {
+                vec![format!(
+                    "{}  {}",
+                    self.paint.quiet(&words::clock(time)),
+                    asked(request, refused.as_deref(), self.paint)
+                )]
             }
             Entry::Finished { outcome, nodes, .. } => {
                 outcome_lines(outcome, nodes, self.plan.as_ref(), self.paint)
@@ -154,6 +154,22 @@ impl Lines {
     }
 }
 
+/// What somebody asked for and what came of it.
+fn asked(request: &Request, refused: Option<&str>, paint: Paint) -> String {
+    let Request { wish, actor, reason, .. } = request;
+    let because = reason.as_ref().map(|reason| format!(" (because: {reason})")).unwrap_or_default();
+    if let Some(why) = refused {
+        return paint.careful(&format!("{actor} asked to {}{because}: refused, {why}", wish.as_str()));
+    }
+    let text = match wish {
+        Wish::Pause => "pausing before the next node",
+        Wish::Promote => "promoted",
+        Wish::Stop => "stopping at the next safe point",
+        Wish::Abort => "going back",
+    };
+    format!("{text}, as {actor} asked{because}")
+}
+
 /// What a step that is done did.
 fn done(action: Action, changed: bool, facts: &BTreeMap<String, String>) -> String {
     let fact = |name: &str| facts.get(name).map_or("?", String::as_str);
@@ -179,6 +195,10 @@ fn done(action: Action, changed: bool, facts: &BTreeMap<String, String>) -> Stri
         (Action::ProveTraffic, _) => {
             format!("{} request(s) served since, 200 through the balancer", fact("served"))
         }
+        (Action::Watch | Action::Pause, _) if facts.contains_key("promoted_by") => {
+            format!("ended by {}", fact("promoted_by"))
+        }
+        (Action::Pause, _) => "ended".to_owned(),
         (Action::Watch, _) => {
             let millis = |name| number(name).map(Duration::from_millis).map(words::time).unwrap_or_default();
             format!(

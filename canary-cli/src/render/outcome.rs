@@ -83,8 +83,6 @@ fn next_command(outcome: &Outcome) -> Option<&'static str> {
         Outcome::Stuck { .. } => Some(
             "a person is needed: the lines above say what is where; `canary-cli log show` has the evidence",
         ),
-        Outcome::Interrupted { .. } => {
-            Some("`canary-cli resume` goes on, `canary-cli resume --back` goes back")
-        }
+        Outcome::Interrupted { .. } => Some("`canary-cli resume` goes on, `canary-cli abort` goes back"),
     }
 }

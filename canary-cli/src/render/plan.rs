@@ -112,5 +112,9 @@ fn explain(plan: &Plan, action: Action) -> String {
             format!("a request through the balancer within {}", at_most(spec.enable.traffic_timeout))
         }
         Action::Watch => spec.watch.as_ref().map_or_else(String::new, watch),
+        Action::Pause => {
+            let watched = if spec.watch.is_some() { ", watched on meanwhile" } else { "" };
+            format!("wait for `canary-cli promote`, at most {}{watched}", at_most(spec.pause.limit))
+        }
     }
 }

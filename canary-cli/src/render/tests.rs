@@ -6,7 +6,7 @@ use std::time::Duration;
 use canary_core::analysis::{HoldReason, JudgedSli, Number, Observation, SliVerdict, Verdict};
 use canary_core::engine::{FailureClass, Outcome};
 use canary_core::fleet::{Artifact, Digest, FileFacts, NodeId};
-use canary_core::journal::{Chain, Entry, NodeReport, Record, RolloutId, StepResult, StopHow};
+use canary_core::journal::{Chain, Entry, NodeReport, Record, Request, RolloutId, StepResult, Wish};
 use canary_core::plan::{Action, Origin, Plan, PlannedNode, Purpose, Step, WayBack, Work};
 use canary_core::spec::{Bound, RolloutSpec};
 use canary_core::time::Timestamp;
@@ -151,7 +151,7 @@ fn story() -> Vec<Entry> {
             facts: BTreeMap::new(),
             logs: Vec::new(),
         },
-        Entry::StopRequested { rollout: id.clone(), actor: "ada".to_owned(), how: StopHow::GoBack },
+        Entry::Asked { rollout: id.clone(), request: Request::new(Wish::Abort, "ada"), refused: None },
         started(back.clone()),
         Entry::StepFinished {
             rollout: id.clone(),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
-use canary_core::fleet::{ArtifactError, RemotePath, ServiceName};
+use canary_core::fleet::{ArtifactError, NodeId, RemotePath, ServiceName};
 use canary_core::spec::{
-    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, RetryPolicy, RolloutSpec,
-    Sli, WatchPolicy, WatchSubject,
+    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, PausePolicy, RetryPolicy,
+    RolloutSpec, Sli, WatchPolicy, WatchSubject,
 };
 use canary_core::traits::{HealthCheck, SliKind};
 
@@ -121,6 +121,7 @@ fn spec(layers: &Layers) -> RolloutSpec {
         },
         enable: EnablePolicy { up_timeout: time(Key::UpTimeout), traffic_timeout: time(Key::TrafficTimeout) },
         watch: watch(layers, time(Key::Window)),
+        pause: PausePolicy { after: pauses(layers), limit: time(Key::PauseLimit) },
         roll_back_peers: layers.flag(Key::RollBackPeers).given(),
         retry: RetryPolicy {
             budget: time(Key::RetryBudget),
@@ -129,6 +130,17 @@ fn spec(layers: &Layers) -> RolloutSpec {
         },
         pool,
     }
+}
+
+/// The nodes that are followed by a pause; `canary` is the canary, unless a node is really called so.
+fn pauses(layers: &Layers) -> Vec<NodeId> {
+    let (canary, peers) = (layers.node(Key::Canary).given(), layers.nodes(Key::Peers).given());
+    let named = layers.nodes(Key::PauseAfter).given();
+    let meant = |node: NodeId| {
+        let alias = node.as_str() == "canary" && !peers.contains(&node);
+        if alias { canary.clone() } else { node }
+    };
+    named.into_iter().map(meant).collect()
 }
 
 fn watch(layers: &Layers, window: Duration) -> Option<WatchPolicy> {

@@ -234,6 +234,12 @@ settings! {
     /// Whether the response time and the error ratio are watched; without them, only the file's own indicators.
     BuiltinSlis = "watch.builtin_slis", "CANARY_BUILTIN_SLIS", "builtin-slis", Kind::Flag, Text("true");
 
+    /// The nodes after which the rollout waits for `promote`; the word canary stands for the canary.
+    PauseAfter = "pause.after", "CANARY_PAUSE_AFTER", "pause-after", Kind::Nodes, Text("");
+    /// How long one pause may last; then the rollout ends inconclusive.
+    PauseLimit = "pause.limit", "CANARY_PAUSE_LIMIT", "pause-limit",
+        time(SECOND, Duration::from_secs(30 * 86_400)), Time(defaults::PAUSE_LIMIT);
+
     /// The Prometheus server.
     PrometheusUrl = "prometheus.url", "PROM_URL", "prom-url", Kind::Url, Text("http://prom.lxd:9090");
     /// The response time's histogram, without _bucket.

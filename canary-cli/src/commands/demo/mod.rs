@@ -7,7 +7,8 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use canary_core::engine::{Outcome, Stop};
+use canary_core::control::Control;
+use canary_core::engine::Outcome;
 use canary_demo::load::{Load, LoadOptions, Summary};
 use clap::ArgMatches;
 
@@ -33,13 +34,13 @@ pub(crate) fn demo(
 ) -> Result<u8, CommandError> {
     let fault = Fault::named(matches)?;
     super::runtime()?.block_on(async {
-        let stop = Stop::default();
-        let _signals = signals::listen(stop.clone(), screen.clone())?;
+        let control = Control::default();
+        let _signals = signals::listen(control.clone(), environment.actor(), screen.clone())?;
         let stage = tokio::select! {
             stage = Stage::set(environment) => stage?,
-            () = asked(&stop) => return Ok(ErrorKind::Interrupted.exit_code()),
+            () = asked(&control) => return Ok(ErrorKind::Interrupted.exit_code()),
         };
-        let ended = play(&stage, fault, &stop, screen).await;
+        let ended = play(&stage, fault, &control, screen).await;
         let journal = stage.clear().await;
         let (code, summary) = ended?;
         epilogue(screen, &journal, &summary);
@@ -51,7 +52,7 @@ pub(crate) fn demo(
 async fn play(
     stage: &Stage,
     fault: Fault,
-    stop: &Stop,
+    control: &Control,
     screen: &Screen,
 ) -> Result<(u8, Summary), CommandError> {
     screen.line(format!("{} nodes of release v1 behind {}", stage.nodes(), stage.url()));
@@ -65,17 +66,17 @@ async fn play(
     };
     let load = Load::start(&stage.url(), options).await.map_err(|e| failed("start the clients", &e))?;
     heading(screen, "v2, a good release");
-    let mut outcome = stage.ship("v2", Fault::None, stop, screen).await?;
+    let mut outcome = stage.ship("v2", Fault::None, control, screen).await?;
     let mut expected = matches!(outcome, Outcome::Completed { changed: true });
     if expected && fault != Fault::None {
         heading(screen, &format!("v3, {}", fault.story()));
-        outcome = stage.ship("v3", fault, stop, screen).await?;
+        outcome = stage.ship("v3", fault, control, screen).await?;
         expected = fault.expects(&outcome);
     }
     let summary = load.stop().await;
     let code = match outcome {
         Outcome::Interrupted { .. } => outcome.exit_code(),
-        _ if stop.asked().is_some() => ErrorKind::Interrupted.exit_code(),
+        _ if control.end_asked().is_some() => ErrorKind::Interrupted.exit_code(),
         _ if expected => 0,
         other => {
             let text = format!("the demo did not end as it should: {other}");
@@ -110,8 +111,8 @@ fn epilogue(screen: &Screen, journal: &Path, summary: &Summary) {
 }
 
 /// Returns once a wish to stop was heard.
-async fn asked(stop: &Stop) {
-    while stop.asked().is_none() {
+async fn asked(control: &Control) {
+    while control.end_asked().is_none() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canary_core::analysis::Ratio;
-use canary_core::engine::{Backends, Order, Outcome, Stop, WayBackSearch, roll_out};
+use canary_core::control::Control;
+use canary_core::engine::{Backends, Order, Outcome, WayBackSearch, roll_out};
 use canary_core::fleet::{Artifact, MetricName, ServiceName};
 use canary_core::journal::{FileJournal, RolloutId, Writer};
 use canary_core::plan;
@@ -76,7 +77,7 @@ impl Stage {
         &self,
         version: &str,
         fault: Fault,
-        stop: &Stop,
+        control: &Control,
         screen: &Screen,
     ) -> Result<Outcome, CommandError> {
         let path = self.sandbox.dir().join(version);
@@ -87,7 +88,7 @@ impl Stage {
         let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(screen.clone()));
         let backends =
             self.sandbox.backends(Arc::clone(&self.journal) as _, vec![sink], Arc::clone(&self.clock));
-        self.roll(&backends, spec, artifact, stop).await
+        self.roll(&backends, spec, artifact, control).await
     }
 
     async fn roll(
@@ -95,7 +96,7 @@ impl Stage {
         backends: &Backends,
         spec: RolloutSpec,
         artifact: Artifact,
-        stop: &Stop,
+        control: &Control,
     ) -> Result<Outcome, CommandError> {
         let order = Order {
             rollout: RolloutId::new(self.clock.now(), u32::from_ne_bytes(random::<4>()?)),
@@ -119,7 +120,7 @@ impl Stage {
         let way_back = way_back.map_err(|e| failed("find the running release", &e))?;
         let plan = plan::roll_out(spec, artifact, way_back, self.sandbox.store(), &snapshot);
         let plan = plan.map_err(|e| failed("plan", &e))?;
-        let report = roll_out(backends, plan, permit, order, stop).await;
+        let report = roll_out(backends, plan, permit, order, control).await;
         Ok(report.map_err(|e| failed("write the journal", &e))?.outcome)
     }
 

@@ -11,6 +11,8 @@ use crate::testing::World;
 /// A value that fits a setting's kind.
 pub(super) fn example(setting: &Setting) -> String {
     match setting.kind {
+        // The one list of nodes that must be in the fleet.
+        Kind::Nodes if setting.flag == "pause-after" => "canary",
         Kind::File | Kind::RemotePath => "/srv/x",
         Kind::FileName | Kind::Node | Kind::Nodes | Kind::Pool | Kind::Service | Kind::Unit => "x-1",
         Kind::Metric | Kind::Project | Kind::GitRef => "x",
