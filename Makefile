@@ -3,7 +3,7 @@
 CARGO ?= cargo
 CLI := $(or $(CARGO_TARGET_DIR),target)/debug/canary-cli
 
-.PHONY: help test check fix lab-demo deploy-canary bench
+.PHONY: help test check fix lab-demo deploy-canary bench deb test-deb crates sbom deny
 
 help: ## Says what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -29,3 +29,18 @@ deploy-canary: ## Ships ARTIFACT by the runbook; every variable of the runbook a
 bench: ## Times a roll beside the runbook's shell script, in the lab.
 	$(CARGO) build -q -p canary-cli -p canary-lab-e2e
 	scripts/with-lab $(CARGO) run -q -p canary-lab-e2e --bin lab-bench
+
+deb: ## Builds the Debian package, and prints where it is.
+	@scripts/deb
+
+test-deb: ## Builds the Debian package, unpacks it, and holds it against what it must have.
+	@scripts/test-deb "$$(scripts/deb)"
+
+crates: ## Packages every crate that can be published; VERIFY=1 builds each from its package.
+	@scripts/crates
+
+sbom: ## Prints the bill of materials of canary-cli as CycloneDX JSON.
+	@scripts/sbom
+
+deny: ## Licences, origins, duplicates and advisories by cargo-deny, which must be installed (cargo install cargo-deny).
+	$(CARGO) deny check
