@@ -80,6 +80,9 @@ pub(super) fn explain(error: &JournalError) -> CommandError {
         JournalError::Io { .. } => {
             "name a directory that this user may write with CANARY_STATE_DIR or --state-dir"
         }
+        JournalError::Fenced { .. } => {
+            "another engine is at work now; `canary-cli status` shows how far it is"
+        }
         JournalError::Damaged { .. } => {
             "somebody changed it: keep it as evidence, move it aside, see with `canary-cli status` what is where"
         }

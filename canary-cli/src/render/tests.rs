@@ -108,6 +108,7 @@ fn story() -> Vec<Entry> {
             host: "deploy".to_owned(),
             actor: "ada".to_owned(),
             engine: "0.1.0".to_owned(),
+            token: 3,
         },
         Entry::GateReviewed { rollout: id.clone(), actor: "ada".to_owned(), review: review() },
         Entry::Started {

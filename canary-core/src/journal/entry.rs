@@ -138,6 +138,9 @@ pub enum Entry {
         actor: String,
         /// The version of the engine.
         engine: String,
+        /// Its fencing token: grows with every writer. 0 in journals from before there was one.
+        #[serde(default)]
+        token: u64,
     },
     /// A last line without its end was found and moved aside.
     Recovered {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::lease::Lease;
 use super::{Chain, Entry, Record, parse_line};
 use crate::time::Timestamp;
 use crate::traits::{Clock, Journal, JournalError};
@@ -46,7 +47,7 @@ pub fn read(path: &Path) -> Result<ReadJournal, JournalError> {
     }
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> JournalError {
+pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> JournalError {
     JournalError::Io { action, path: path.display().to_string(), source }
 }
 
@@ -73,8 +74,9 @@ fn read_from(path: &Path, mut file: &File) -> Result<(ReadJournal, u64), Journal
 
 /// A journal in a file.
 ///
-/// Holds an advisory lock on the file while it lives; each record is one write with `O_APPEND`, followed by
-/// `fdatasync`. After a failed write it refuses further entries.
+/// Holds an advisory lock on the file while it lives, and a lease with a fencing token beside it (`journal.lease` for
+/// `journal.jsonl`); each record is one write with `O_APPEND`, followed by `fdatasync`. After a failed write, or when
+/// somebody else took the lease, it refuses further entries.
 pub struct FileJournal {
     path: PathBuf,
     clock: Arc<dyn Clock>,
@@ -82,6 +84,8 @@ pub struct FileJournal {
 }
 
 struct State {
+    // Given back before the file is closed and with it the lock.
+    lease: Lease,
     file: File,
     chain: Chain,
     failed: bool,
@@ -94,7 +98,7 @@ impl FileJournal {
     /// A last line without line feed is moved to a file beside the journal, and that is recorded.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] with the holder when another process has it; [`JournalError::Damaged`] with the line
+    /// [`JournalError::Locked`] with the holder when another process has it, or had it and is not certainly dead; [`JournalError::Damaged`] with the line
     /// when the chain does not hold; [`JournalError::Io`].
     pub fn open(
         path: impl Into<PathBuf>,
@@ -120,7 +124,8 @@ impl FileJournal {
         let (journal, whole) = read_from(&path, &file)?;
         let chain = journal.records.last().map_or_else(|| Chain::new(random), Chain::after);
         let new = journal.records.is_empty();
-        let mut state = State { file, chain, failed: false, records: journal.records };
+        let lease = Lease::take(&path, writer, clock.now(), last_token(&journal.records))?;
+        let mut state = State { lease, file, chain, failed: false, records: journal.records };
         if new {
             sync_directory(&path)?;
             state.append(&path, clock.now(), Entry::Genesis { engine: writer.engine.clone() })?;
@@ -134,6 +139,7 @@ impl FileJournal {
             host: writer.host.clone(),
             actor: writer.actor.clone(),
             engine: writer.engine.clone(),
+            token: state.lease.token(),
         };
         state.append(&path, clock.now(), opened)?;
         Ok(Self { path, clock, state: Arc::new(Mutex::new(state)) })
@@ -144,6 +150,15 @@ impl FileJournal {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The highest fencing token that was used.
+fn last_token(records: &[Record]) -> u64 {
+    let token = |record: &Record| match record.entry {
+        Entry::Opened { token, .. } => Some(token),
+        _ => None,
+    };
+    records.iter().filter_map(token).max().unwrap_or(0)
 }
 
 /// Names the process that has the lock, by the journal's own last `opened` record.
@@ -161,7 +176,7 @@ fn locked(path: &Path) -> JournalError {
 }
 
 /// Makes the file's name durable.
-fn sync_directory(path: &Path) -> Result<(), JournalError> {
+pub(super) fn sync_directory(path: &Path) -> Result<(), JournalError> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| io_error("sync the directory of", path, e))
 }
@@ -185,6 +200,10 @@ impl State {
         if self.failed {
             let source = io::Error::other("an earlier write failed");
             return Err(io_error("append to", path, source));
+        }
+        if let Err(error) = self.lease.check() {
+            self.failed = true;
+            return Err(error);
         }
         let (record, line) = self.chain.record(time, entry)?;
         // A short write would tear the line: it counts as a failure, and the next opening moves the rest aside.

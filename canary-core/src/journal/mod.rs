@@ -4,6 +4,7 @@ mod chain;
 mod entry;
 mod file;
 mod history;
+mod lease;
 mod memory;
 
 #[cfg(test)]

@@ -62,6 +62,91 @@ async fn a_second_writer_is_told_who_the_first_is() {
     FileJournal::open(&path, &writer("ben"), [2; 16], clock()).unwrap();
 }
 
+type Terms = serde_json::Map<String, Value>;
+type Change = fn(&mut Terms);
+
+/// Changes the lease as if its holder had not come to give it back.
+fn abandon(journal: &Path, change: impl FnOnce(&mut Terms)) {
+    let path = journal.with_extension("lease");
+    let Value::Object(mut terms) = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap() else {
+        panic!("a lease is an object")
+    };
+    terms["held"] = json!(true);
+    change(&mut terms);
+    std::fs::write(path, serde_json::to_vec(&terms).unwrap()).unwrap();
+}
+
+fn token(journal: &Path) -> u64 {
+    let records = read(journal).unwrap().records;
+    records
+        .iter()
+        .rev()
+        .find_map(|r| if let Entry::Opened { token, .. } = r.entry { Some(token) } else { None })
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_lease_is_taken_over_from_the_certainly_dead_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let open = || FileJournal::open(&path, &writer("ben"), [2; 16], clock());
+    write_three(&path).await;
+    assert_eq!(token(&path), 1);
+    drop(open().unwrap());
+    assert_eq!(token(&path), 2, "given back, taken again");
+
+    let alive = std::process::id();
+    let dead: [(&str, Change); 3] = [
+        ("no such process", |terms| terms["pid"] = json!(u32::MAX - 1)),
+        ("its number is another process' now", |terms| {
+            (terms["pid"], terms["started"]) = (json!(std::process::id()), json!(1));
+        }),
+        ("the machine was booted since", |terms| {
+            (terms["pid"], terms["boot"]) = (json!(std::process::id()), json!("another"));
+        }),
+    ];
+    for (i, (case, change)) in dead.into_iter().enumerate() {
+        abandon(&path, change);
+        drop(open().unwrap_or_else(|e| panic!("{case}: {e}")));
+        assert_eq!(token(&path), 3 + i as u64, "{case}");
+    }
+
+    let parent = std::os::unix::process::parent_id();
+    let stat = std::fs::read_to_string(format!("/proc/{parent}/stat")).unwrap();
+    let started: u64 =
+        stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(19).unwrap().parse().unwrap();
+    abandon(&path, |terms| (terms["pid"], terms["started"]) = (json!(parent), json!(started)));
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains(&format!("is in use by process {parent} on deploy-1")), "{error}");
+    abandon(&path, |terms| (terms["pid"], terms["machine"]) = (json!(alive), json!("elsewhere")));
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("on another machine") && error.contains("then remove"), "{error}");
+    std::fs::remove_file(path.with_extension("lease")).unwrap();
+    drop(open().unwrap());
+    assert_eq!(token(&path), 6, "the journal knows the last token too");
+    std::fs::write(path.with_extension("lease"), "{").unwrap();
+    assert!(matches!(open().unwrap_err(), JournalError::Damaged { .. }));
+}
+
+#[tokio::test]
+async fn who_was_replaced_writes_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let journal = FileJournal::open(&path, &writer("anna"), [1; 16], clock()).unwrap();
+    abandon(&path, |terms| (terms["token"], terms["host"]) = (json!(9), json!("deploy-2")));
+    let before = std::fs::read(&path).unwrap();
+    let error = journal.append(refused("late")).await.unwrap_err();
+    assert!(
+        matches!(&error, JournalError::Fenced { why, .. } if why.contains("on deploy-2") && why.contains("token 9"))
+    );
+    abandon(&path, |terms| terms["token"] = json!(1));
+    assert!(journal.append(refused("later")).await.is_err(), "fenced once is fenced for good");
+    std::fs::remove_file(path.with_extension("lease")).unwrap();
+    drop(journal);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(!path.with_extension("lease").exists(), "a lease that is not ours is not given back");
+}
+
 #[tokio::test]
 async fn every_flipped_byte_is_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -18,6 +18,14 @@ pub enum JournalError {
         /// Who: pid, host and since when, as far as the journal tells.
         holder: String,
     },
+    /// Another process has taken the right to write since.
+    #[error("{path}: {why}")]
+    Fenced {
+        /// The lease.
+        path: String,
+        /// Who, and with which token.
+        why: String,
+    },
     /// The operating system said no.
     #[error("cannot {action} {path}")]
     Io {

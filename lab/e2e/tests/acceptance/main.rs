@@ -4,6 +4,7 @@
 //! One test at a time holds the lab, whatever the number of threads.
 
 mod bad_release;
+mod control;
 mod deploy;
 mod gate;
 mod interrupted;
