@@ -10,6 +10,7 @@ use clap::builder::{PathBufValueParser, ValueHint};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
+use crate::backend::Registry;
 use crate::commands::{self, Context, listed};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
@@ -22,6 +23,10 @@ pub fn command() -> Command {
     let all = |_: &Setting| true;
     let fleet = |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics");
     let gate = |s: &Setting| matches!(s.section(), "migrations" | "" | "state");
+    let served = |s: &Setting| {
+        matches!(s.section(), "local" | "state")
+            || matches!(s.flag, "backend" | "service" | "pool" | "health-path")
+    };
     let journal = |s: &Setting| matches!(s.section(), "state") || matches!(s.flag, "service" | "pool");
     Command::new("canary-cli")
         .about("Ships a binary to a fleet, one node at a time, and takes it back when it is bad.")
@@ -78,6 +83,11 @@ pub fn command() -> Command {
                 )
                 .subcommand(with_settings("list", "Lists the rollouts", journal)),
         )
+        .subcommand(with_settings(
+            "serve",
+            "Holds a fleet of processes of this host until it is stopped",
+            served,
+        ))
         .subcommand(demo())
         .subcommand(init())
         .subcommands(reading())
@@ -106,7 +116,7 @@ fn reading() -> [Command; 4] {
 }
 
 fn init() -> Command {
-    with_settings("init", "Writes a canary.toml for the servers that HAProxy has", |_| true)
+    with_settings("init", "Writes a canary.toml for the servers that the balancer has", |_| true)
         .arg(switch("force", "Writes over a file that is there"))
         .arg(
             Arg::new("to")
@@ -177,10 +187,11 @@ pub fn named_file(matches: &ArgMatches) -> Option<PathBuf> {
 
 /// Runs one command with the process' own arguments, surroundings and output.
 #[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main(registry: &Registry) -> ExitCode {
     let code = match Environment::of_process() {
         Ok(environment) => {
-            run(std::env::args_os().collect(), &environment, std::io::stdout(), &mut std::io::stderr())
+            let arguments = std::env::args_os().collect();
+            run(arguments, &environment, registry, std::io::stdout(), &mut std::io::stderr())
         }
         Err(error) => {
             let error = CommandError::usage(
@@ -195,9 +206,10 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs one command and tells what stopped it; the result is the exit code.
-pub fn run(
+pub(crate) fn run(
     arguments: Vec<OsString>,
     environment: &Environment,
+    registry: &Registry,
     mut out: impl Write + Send + 'static,
     err: &mut dyn Write,
 ) -> u8 {
@@ -225,9 +237,8 @@ pub fn run(
         });
         return code_of(printed, err);
     }
-    if let "init" | "demo" | DEMO_SERVICE = name {
+    if let "demo" | DEMO_SERVICE = name {
         let result = match name {
-            "init" => commands::init::init(matches, environment, &screen(matches, environment, out)),
             "demo" => commands::demo::demo(matches, environment, &screen(matches, environment, out)),
             _ => commands::demo::serve(matches),
         };
@@ -235,9 +246,13 @@ pub fn run(
     }
     let leaf = matches.subcommand().map_or(matches, |(_, inner)| inner);
     let screen = screen(leaf, environment, out);
-    let result = Settings::read(named_file(leaf).as_deref(), Some(leaf), environment).and_then(|settings| {
-        commands::dispatch(name, matches, Context { settings, environment, screen: &screen })
-    });
+    let result = if name == "init" {
+        commands::init::init(matches, environment, registry, &screen)
+    } else {
+        Settings::read(named_file(leaf).as_deref(), Some(leaf), environment, registry).and_then(|settings| {
+            commands::dispatch(name, matches, Context { settings, environment, screen: &screen })
+        })
+    };
     match result {
         Ok(code) => code,
         Err(error) => {

@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backend;
 pub mod cli;
 mod commands;
 pub mod environment;
 pub mod error;
+mod program;
 pub mod render;
 pub mod settings;
 pub mod wiring;
+
+pub use program::Cli;
 
 #[cfg(test)]
 mod testing;

@@ -1,5 +1,5 @@
 //! The `canary-cli` binary.
 
 fn main() -> std::process::ExitCode {
-    canary_cli::cli::main()
+    canary_cli::Cli::new().main()
 }

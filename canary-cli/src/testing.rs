@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Command;
 
+use crate::backend::Registry;
 use crate::cli::{file_argument, named_file};
 use crate::environment::Environment;
 use crate::error::CommandError;
@@ -96,14 +97,25 @@ impl World {
     pub(crate) fn read(&self) -> Result<Settings, CommandError> {
         let command = flags::add(Command::new("canary-cli").arg(file_argument()), |_| true);
         let matches = command.try_get_matches_from(&self.arguments)?;
-        Settings::read(named_file(&matches).as_deref(), Some(&matches), &self.environment)
+        Settings::read(
+            named_file(&matches).as_deref(),
+            Some(&matches),
+            &self.environment,
+            &Registry::default(),
+        )
     }
 
     /// Runs a whole command line; gives the exit code, standard output and standard error.
     pub(crate) fn run(&self) -> String {
         let out = Captured::default();
         let mut err = Vec::new();
-        let code = crate::cli::run(self.arguments.clone(), &self.environment, out.clone(), &mut err);
+        let code = crate::cli::run(
+            self.arguments.clone(),
+            &self.environment,
+            &Registry::default(),
+            out.clone(),
+            &mut err,
+        );
         let out = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         let err = String::from_utf8(err).unwrap();
         let text = format!("exit code {code}\n--- out\n{out}--- err\n{err}");

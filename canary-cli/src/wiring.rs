@@ -3,32 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use canary_core::engine::{Backends, Check};
+use canary_core::engine::Backends;
 use canary_core::fleet::NodeId;
 use canary_core::journal::MemoryJournal;
-use canary_core::spec::RolloutSpec;
-use canary_core::traits::{Clock, EventSink, Journal, LoadBalancer, SliSource, SystemClock};
-use canary_haproxy::codec::SocketLevel;
-use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, TcpTransport, Transport, UnixTransport};
-use canary_incus::{
-    Endpoint, IncusClient, IncusConfig, IncusExecTransport, IncusNodeRuntime, ProjectName, ServiceConfig,
-};
+use canary_core::traits::{Clock, EventSink, Journal, SliSource, SystemClock};
 use canary_postgres::{Force, GateConfig, MigrationFilesGate};
 use canary_prom::{MetricsConfig, MetricsSource, PrometheusConfig, PrometheusSource};
 
+use crate::backend::{Connected, SelfReport};
 use crate::environment::Environment;
 use crate::error::{CommandError, chain};
-use crate::settings::{HaproxyAddress, IncusEndpoint, Key, Settings, SourceSettings};
+use crate::settings::{Key, Settings, SourceSettings};
 
-/// The backends of one fleet, also as what they are, for `doctor`.
+/// The backends of one fleet, of whatever kind.
 #[derive(Debug)]
 pub struct Fleet {
-    /// The Incus daemon.
-    pub incus: IncusClient,
-    /// The balancer.
-    pub haproxy: Arc<HaproxyLoadBalancer>,
-    /// The nodes.
-    pub nodes: Arc<IncusNodeRuntime>,
+    connected: Connected,
     /// The metrics store, where numbers come from one.
     pub prometheus: Option<PrometheusSource>,
     source: Option<Arc<dyn SliSource>>,
@@ -45,12 +35,8 @@ impl Fleet {
     /// What in the settings cannot be used: certificates, token files, addresses.
     pub async fn of(settings: &Settings) -> Result<Self, CommandError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let incus = IncusClient::new(&incus(settings)?).map_err(|e| unusable(settings, Key::IncusUrl, &e))?;
-        let haproxy = Arc::new(haproxy(settings, &incus)?);
-        let service = ServiceConfig { target: settings.target.clone(), unit: settings.unit.clone() };
-        let nodes = Arc::new(IncusNodeRuntime::new(incus.clone(), service));
-        let mut fleet =
-            Self { incus, haproxy, nodes, prometheus: None, source: None, source_problem: None, clock };
+        let connected = settings.backend.connect(settings).await?;
+        let mut fleet = Self { connected, prometheus: None, source: None, source_problem: None, clock };
         if settings.spec.watch.is_some() {
             fleet.connect_source(settings).await?;
         }
@@ -61,8 +47,8 @@ impl Fleet {
     #[must_use]
     pub fn backends(&self, journal: Option<Arc<dyn Journal>>, sinks: Vec<Arc<dyn EventSink>>) -> Backends {
         Backends {
-            lb: Arc::<HaproxyLoadBalancer>::clone(&self.haproxy),
-            nodes: Arc::<IncusNodeRuntime>::clone(&self.nodes),
+            lb: Arc::clone(&self.connected.lb),
+            nodes: Arc::clone(&self.connected.nodes),
             sli: self.source.clone(),
             journal: journal.unwrap_or_else(|| Arc::new(MemoryJournal::new(Arc::clone(&self.clock)))),
             sinks,
@@ -70,27 +56,16 @@ impl Fleet {
         }
     }
 
-    /// What HAProxy says of itself; a socket that may not change anything stops a rollout before it begins.
-    pub async fn haproxy_checks(&self) -> Vec<Check> {
-        let name = "haproxy";
-        let description = match self.haproxy.describe().await {
-            Ok(description) => description,
-            Err(error) => return vec![Check::failed(name, error.chain())],
-        };
-        let text = description.to_string();
-        let mut checks = vec![if description.level < SocketLevel::Admin {
-            Check::failed(
-                name,
-                format!("{text}; the socket must be \"level admin\" in HAProxy's configuration"),
-            )
-        } else {
-            Check::ok(name, text)
-        }];
-        checks.extend(description.warnings.into_iter().map(|warning| Check::warn(name, warning)));
-        checks
+    /// What the fleet says of itself.
+    pub async fn look(&self) -> SelfReport {
+        self.connected.doctor.look().await
     }
 
     async fn connect_source(&mut self, settings: &Settings) -> Result<(), CommandError> {
+        if let (Some(own), false) = (&self.connected.sli, settings.layers.is_written(Key::WatchSource)) {
+            self.source = Some(Arc::clone(own));
+            return Ok(());
+        }
         match &settings.source {
             SourceSettings::Prometheus { url, node_label, bearer_token_file } => {
                 let mut config = PrometheusConfig::new(url);
@@ -103,7 +78,7 @@ impl Fleet {
                 self.source = Some(Arc::new(source));
             }
             SourceSettings::Metrics { port, path } => {
-                match self.pages(&settings.spec, *port, path.as_str()).await {
+                match self.pages(settings, *port, path.as_str()).await {
                     Ok(pages) => {
                         let source = MetricsSource::new(&MetricsConfig::new(pages))
                             .map_err(|e| unusable(settings, Key::MetricsPath, &e))?;
@@ -119,67 +94,41 @@ impl Fleet {
     /// The nodes' metrics pages, at the addresses that the balancer sends requests to.
     async fn pages(
         &self,
-        spec: &RolloutSpec,
-        port: u16,
+        settings: &Settings,
+        port: Option<u16>,
         path: &str,
     ) -> Result<Vec<(NodeId, String)>, String> {
-        let pool = self.haproxy.servers().await.map_err(|error| error.chain())?;
-        let page = |node: &NodeId| {
-            let address = pool.server(node).and_then(|server| server.address.as_deref());
-            let address = address.ok_or_else(|| format!("pool {} tells no address of {node}", pool.pool))?;
-            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-            let host = if host.contains(':') && !host.starts_with('[') {
-                format!("[{host}]")
-            } else {
-                host.to_owned()
-            };
-            Ok((node.clone(), format!("http://{host}:{port}{path}")))
+        let addresses = match &self.connected.addresses {
+            Some(addresses) => addresses.clone(),
+            None => {
+                let pool = self.connected.lb.servers().await.map_err(|error| error.chain())?;
+                let told = |node: &NodeId| {
+                    let address = pool.server(node).and_then(|server| server.address.clone());
+                    let address =
+                        address.ok_or_else(|| format!("pool {} tells no address of {node}", pool.pool))?;
+                    Ok((node.clone(), address))
+                };
+                settings.spec.nodes().map(told).collect::<Result<_, String>>()?
+            }
         };
-        spec.nodes().map(page).collect()
+        let page = |(node, address): (NodeId, String)| {
+            (
+                node,
+                format!(
+                    "http://{}{path}",
+                    port.map_or_else(|| address.clone(), |port| at_port(&address, port))
+                ),
+            )
+        };
+        Ok(addresses.into_iter().map(page).collect())
     }
 }
 
-/// The balancer alone.
-///
-/// # Errors
-/// What in its settings cannot be used.
-pub fn balancer(settings: &Settings) -> Result<HaproxyLoadBalancer, CommandError> {
-    let incus = IncusClient::new(&incus(settings)?).map_err(|e| unusable(settings, Key::IncusUrl, &e))?;
-    haproxy(settings, &incus)
-}
-
-fn incus(settings: &Settings) -> Result<IncusConfig, CommandError> {
-    let endpoint = match &settings.incus.endpoint {
-        IncusEndpoint::Socket(path) => Endpoint::Unix(path.clone()),
-        IncusEndpoint::Https { url, client_cert, client_key, server_cert } => Endpoint::Https {
-            url: url.clone(),
-            client_cert_pem: secret_file(settings, Key::IncusClientCert, client_cert)?,
-            client_key_pem: secret_file(settings, Key::IncusClientKey, client_key)?,
-            server_cert_pem: secret_file(settings, Key::IncusServerCert, server_cert)?,
-        },
-    };
-    let mut config = IncusConfig::new(endpoint);
-    config.project = ProjectName::new(&settings.incus.project)
-        .map_err(|error| unusable(settings, Key::IncusProject, &error))?;
-    Ok(config)
-}
-
-fn haproxy(settings: &Settings, incus: &IncusClient) -> Result<HaproxyLoadBalancer, CommandError> {
-    let transport: Box<dyn Transport> = match &settings.haproxy {
-        HaproxyAddress::Unix(path) => Box::new(UnixTransport::new(path)),
-        HaproxyAddress::Tcp { host, port } if host.contains(':') => {
-            Box::new(TcpTransport::new(format!("[{host}]:{port}")))
-        }
-        HaproxyAddress::Tcp { host, port } => Box::new(TcpTransport::new(format!("{host}:{port}"))),
-        HaproxyAddress::Instance { name, socket } => {
-            let (name, socket) = (name.clone(), socket.clone());
-            Box::new(IncusExecTransport::new(incus.clone(), name, socket, canary_haproxy::DEADLINE))
-        }
-    };
-    let config = HaproxyConfig::new(settings.spec.pool.clone())
-        .edge_url(&settings.lb_url)
-        .map_err(|error| unusable(settings, Key::HaproxyUrl, &error))?;
-    Ok(HaproxyLoadBalancer::new(transport, config))
+/// The same host at another port.
+fn at_port(address: &str, port: u16) -> String {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let bare = host.contains(':') && !host.starts_with('[');
+    if bare { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// The gate over the migration files.
@@ -232,7 +181,7 @@ fn token(settings: &Settings, path: &Path) -> Result<String, CommandError> {
 }
 
 /// Reads a file whose text is never shown.
-fn secret_file(settings: &Settings, key: Key, path: &Path) -> Result<String, CommandError> {
+pub(crate) fn secret_file(settings: &Settings, key: Key, path: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(path).map_err(|error| {
         let (name, origin) = (key.setting().key, settings.layers.origin(key));
         CommandError::usage(
@@ -242,7 +191,8 @@ fn secret_file(settings: &Settings, key: Key, path: &Path) -> Result<String, Com
     })
 }
 
-fn unusable(settings: &Settings, key: Key, error: &dyn std::error::Error) -> CommandError {
+/// A setting whose value cannot be used, with its origin.
+pub(crate) fn unusable(settings: &Settings, key: Key, error: &dyn std::error::Error) -> CommandError {
     let (name, origin) = (key.setting().key, settings.layers.origin(key));
     CommandError::usage(format!("{name} ({origin}): {}", chain(error)), "correct the setting")
 }

@@ -11,6 +11,6 @@ mod sandbox;
 pub use balancer::{CheckConfig, Deadlines, LocalBalancer, LocalBalancerConfig, ServerConfig, Totals};
 pub use control::{HolderFacts, LocalClient, LocalClientConfig};
 pub use error::LocalError;
-pub use holder::{Holder, HolderConfig, OnStop};
+pub use holder::{AtOnce, Holder, HolderConfig, OnStop};
 pub use nodes::{Lifetime, LocalNodeRuntime, LocalNodesConfig, NodeConfig, RestartPolicy};
 pub use sandbox::{Sandbox, SandboxConfig};

@@ -1,8 +1,10 @@
 //! `doctor`: everything a rollout needs, looked at without changing anything.
 
+use std::collections::BTreeSet;
+
 use canary_core::engine::{Check, CheckStatus};
 use canary_core::journal::rollouts;
-use canary_core::traits::{BackendError, GateVerdict};
+use canary_core::traits::GateVerdict;
 use serde_json::json;
 
 use super::Context;
@@ -18,8 +20,13 @@ pub(super) async fn doctor(cx: &Context<'_>, settings: bool) -> Result<u8, Comma
     }
     let mut checks = local(cx);
     let fleet = Fleet::of(&cx.settings).await?;
-    checks.extend(backends(&fleet).await);
-    checks.extend(release(cx, &fleet).await?);
+    let own = fleet.look().await;
+    let names: BTreeSet<_> = own.checks.iter().map(|check| check.name.clone()).collect();
+    checks.extend(own.checks);
+    checks.extend(prometheus(&fleet).await);
+    if own.reachable {
+        checks.extend(release(cx, &fleet, &names).await?);
+    }
     Ok(show(cx, &checks))
 }
 
@@ -113,30 +120,24 @@ fn journal(cx: &Context<'_>) -> Check {
     }
 }
 
-/// What each backend says of itself.
-async fn backends(fleet: &Fleet) -> Vec<Check> {
-    let (incus, haproxy) = tokio::join!(fleet.incus.server(), fleet.haproxy_checks());
-    let failed = |name: &str, error: &BackendError| Check::failed(name, error.chain());
-    let mut checks = Vec::new();
-    checks.push(match incus {
-        Ok(info) => Check::ok("incus", format!("{} {} on {}", info.program, info.version, info.name)),
-        Err(error) => failed("incus", &error),
-    });
-    checks.extend(haproxy);
-    if let Some(prometheus) = &fleet.prometheus {
-        checks.push(match prometheus.ping(fleet.clock.now()).await {
-            Ok(info) => {
-                let version = info.version.map_or_else(String::new, |version| format!(", version {version}"));
-                Check::ok("prometheus", format!("{prometheus}{version}"))
-            }
-            Err(error) => failed("prometheus", &error),
-        });
-    }
-    checks
+/// What the metrics store says of itself, where numbers come from one.
+async fn prometheus(fleet: &Fleet) -> Option<Check> {
+    let prometheus = fleet.prometheus.as_ref()?;
+    Some(match prometheus.ping(fleet.clock.now()).await {
+        Ok(info) => {
+            let version = info.version.map_or_else(String::new, |version| format!(", version {version}"));
+            Check::ok("prometheus", format!("{prometheus}{version}"))
+        }
+        Err(error) => Check::failed("prometheus", error.chain()),
+    })
 }
 
 /// The pre-flight, the gate and the plan.
-async fn release(cx: &Context<'_>, fleet: &Fleet) -> Result<Vec<Check>, CommandError> {
+async fn release(
+    cx: &Context<'_>,
+    fleet: &Fleet,
+    told: &BTreeSet<String>,
+) -> Result<Vec<Check>, CommandError> {
     let backends = fleet.backends(None, Vec::new());
     if cx.settings.artifact.is_none() {
         let mut checks = backends.preflight(&cx.settings.spec).await;
@@ -180,8 +181,9 @@ async fn release(cx: &Context<'_>, fleet: &Fleet) -> Result<Vec<Check>, CommandE
         checks.extend(plan.warnings.iter().map(|warning| Check::warn("plan", warning)));
         checks.push(Check::ok("plan", words::count(plan.steps.len(), "step")));
     }
-    // HAProxy's own word stands above already.
-    let told = |reason: &String| known.contains(reason) || reason.starts_with("haproxy: ");
+    // The fleet's own word stands above already.
+    let own = |reason: &String| reason.split_once(": ").is_some_and(|(name, _)| told.contains(name));
+    let told = |reason: &String| known.contains(reason) || own(reason);
     let left = seen.reasons.into_iter().filter(|reason| !told(reason));
     checks.extend(left.map(|reason| Check::failed("plan", reason)));
     Ok(checks)

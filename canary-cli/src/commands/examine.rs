@@ -35,15 +35,21 @@ impl Context<'_> {
     ) -> Result<Examination, CommandError> {
         let spec = &self.settings.spec;
         let release = Release { service: spec.service.clone(), artifact: artifact.facts.sha256 };
+        let own = fleet.look().await;
+        if !own.reachable {
+            let review = backends.review(gate, &release, order).await.map_err(|error| explain(&error))?;
+            let mut reasons = failed(&own.checks, None);
+            reasons.extend(against(&review));
+            return Ok(Examination { checks: own.checks, review, plan: None, reasons });
+        }
         let (checks, review) = tokio::join!(backends.preflight(spec), backends.review(gate, &release, order));
-        let socket = fleet.haproxy_checks().await;
         // Not at the same time as the pre-flight: both run commands in the same instances.
         let snapshot = backends.observe(spec.nodes()).await;
         let review = review.map_err(|error| explain(&error))?;
         let mut reasons: Vec<_> = failed(&checks, fleet.source_problem.as_deref());
         // A balancer that cannot be asked at all has failed a check of the pre-flight already.
         if reasons.is_empty() {
-            reasons.extend(failed(&socket, None));
+            reasons.extend(failed(&own.checks, None));
         }
         reasons.extend(against(&review));
         let plan = match snapshot {

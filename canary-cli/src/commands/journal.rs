@@ -9,6 +9,7 @@ use canary_core::journal::{FileJournal, ReadJournal, Record, RolloutView, Writer
 use canary_core::traits::{Clock, Journal as _, JournalError};
 
 use super::{Context, random};
+use crate::backend::haproxy_incus;
 use crate::error::{CommandError, ErrorKind, chain};
 
 /// A journal that is open for writing, and what it held before.
@@ -66,7 +67,9 @@ impl Context<'_> {
         let named = self.settings.rollback_binary.as_ref();
         WayBackSearch {
             named: named.map(|path| path.display().to_string()),
-            on_host: Some(PathBuf::from(format!("{}.previous", self.settings.target))),
+            // The runbook's place for it, which other kinds of fleets do not have.
+            on_host: (self.settings.backend.name() == haproxy_incus::NAME)
+                .then(|| PathBuf::from(format!("{}.previous", self.settings.target))),
             release,
             nodes: self.settings.spec.nodes().cloned().collect(),
         }

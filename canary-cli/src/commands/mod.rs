@@ -14,6 +14,7 @@ mod plan;
 mod resume;
 mod rollback;
 mod run;
+mod serve;
 mod signals;
 mod status;
 
@@ -61,6 +62,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             "status" => status::status(&cx).await,
             "doctor" => doctor::doctor(&cx, matches.get_flag("settings")).await,
             "gate" => gate::gate(&cx).await,
+            "serve" => serve::serve(&cx).await,
             other => Err(CommandError::bug(format!("no command handles {other:?}"))),
         }
     })

@@ -100,12 +100,12 @@ fn explain(plan: &Plan, action: Action) -> String {
         Action::Install => format!("put {} in place", plan.artifact.facts.sha256.short()),
         Action::Restart => "restart the service".to_owned(),
         Action::CheckHealth => {
-            format!(
-                "{} on port {} within {}",
-                spec.health.check.path,
-                spec.health.check.port,
-                at_most(spec.health.timeout)
-            )
+            // A fleet whose nodes have a port each names none here.
+            let port = match spec.health.check.port {
+                0 => String::new(),
+                port => format!(" on port {port}"),
+            };
+            format!("{}{port} within {}", spec.health.check.path, at_most(spec.health.timeout))
         }
         Action::Enable => format!("put it back into rotation; up within {}", at_most(spec.enable.up_timeout)),
         Action::ProveTraffic => {

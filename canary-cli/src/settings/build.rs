@@ -1,5 +1,6 @@
 //! From layered values to what the commands work with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
@@ -15,13 +16,25 @@ use super::layers::Layers;
 use super::table::Key;
 use super::values::Given as _;
 use super::{IncusEndpoint, IncusSettings, MigrationSettings, Settings, SourceSettings};
+use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
 
+mod local;
+
 /// Builds the settings from layers that have no problems.
-pub(super) fn build(layers: Layers, environment: &Environment) -> Settings {
+pub(super) fn build(layers: Layers, environment: &Environment, registry: &Registry) -> Settings {
     let path = |key| layers.path(key).map(|path| environment.directory.join(path));
+    let name = layers.text(Key::Backend).given();
+    // proof: a contradiction's rule has refused a name that is not known.
+    let backend = Arc::clone(registry.get(&name).unwrap_or_else(|| registry.first()));
+    let spec = spec(&layers);
+    let state_dir = path(Key::StateDir).given();
+    let (file, directory) = (layers.source.clone(), environment.directory.clone());
     Settings {
-        spec: spec(&layers),
+        local: local::build(&layers, environment, &state_dir.join(spec.service.as_str())),
+        own: OwnSettings::new(&name, file, environment.variables.clone(), directory),
+        backend,
+        spec,
         artifact: path(Key::Artifact),
         rollback_binary: path(Key::RollbackBinary),
         // proof: a contradiction's rule has refused the path if it cannot be used.
@@ -38,7 +51,7 @@ pub(super) fn build(layers: Layers, environment: &Environment) -> Settings {
             convention: layers.text(Key::MigrationsConvention).given(),
             force: layers.flag(Key::ForceMigrate).given(),
         },
-        state_dir: path(Key::StateDir).given(),
+        state_dir,
         actor: layers.text(Key::Actor).given(),
         reason: layers.text(Key::Reason),
         layers,
@@ -84,8 +97,9 @@ fn source(layers: &Layers, environment: &Environment) -> SourceSettings {
         };
     }
     let port = layers.count(Key::MetricsPort).and_then(|port| u16::try_from(port).ok());
+    let shared = layers.text(Key::Backend).given() == haproxy_incus::NAME;
     SourceSettings::Metrics {
-        port: port.unwrap_or_else(|| health_port(layers)),
+        port: port.or_else(|| shared.then(|| health_port(layers))),
         path: layers.http_path(Key::MetricsPath).given(),
     }
 }
@@ -113,7 +127,8 @@ fn spec(layers: &Layers) -> RolloutSpec {
         },
         health: HealthPolicy {
             check: HealthCheck {
-                port: health_port(layers),
+                // Processes of one host have a port each, which their runtime knows.
+                port: if layers.is_local() { 0 } else { health_port(layers) },
                 path: layers.http_path(Key::HealthPath).given(),
                 attempt_timeout: time(Key::HealthAttempt),
             },

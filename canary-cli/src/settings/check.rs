@@ -2,13 +2,17 @@
 
 use super::kind::Value;
 use super::layers::Layers;
+use super::suggest::nearest;
 use super::table::Key;
 use super::values::Given as _;
+use crate::backend::Registry;
 use crate::error::Problem;
 
+mod local;
+
 /// All contradictions. Settings that could not be read are left out of it.
-pub(super) fn contradictions(layers: &Layers) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 9] = [
+pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
+    let rules: [fn(&Layers) -> Option<Problem>; 12] = [
         target_fits,
         canary_is_no_peer,
         window_holds_two_probes,
@@ -18,8 +22,28 @@ pub(super) fn contradictions(layers: &Layers) -> Vec<Problem> {
         subject_needs_a_label,
         expressions_need_prometheus,
         certificates_come_together,
+        local::nodes_are_named,
+        local::nodes_have_addresses,
+        local::addresses_differ,
     ];
-    rules.iter().filter_map(|rule| rule(layers)).collect()
+    let unknown = backend_is_known(layers, registry);
+    unknown.into_iter().chain(rules.iter().filter_map(|rule| rule(layers))).collect()
+}
+
+fn backend_is_known(layers: &Layers, registry: &Registry) -> Option<Problem> {
+    if !sound(layers, &[Key::Backend]) {
+        return None;
+    }
+    let name = layers.text(Key::Backend).given();
+    if registry.get(&name).is_some() {
+        return None;
+    }
+    let known = registry.names().collect::<Vec<_>>().join(", ");
+    let hint = match nearest(&name, registry.names()) {
+        Some(near) => format!("did you mean {near:?}? This program knows {known}"),
+        None => format!("this program knows {known}"),
+    };
+    Some(Problem::new(format!("{}: there is no such kind of fleet", said(layers, Key::Backend)), hint))
 }
 
 /// Whether all these could be read.

@@ -1,9 +1,11 @@
 //! The configuration file: TOML, walked with the place of every key and value at hand.
 
 mod convert;
+mod own;
 mod sli;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -14,6 +16,7 @@ use super::origin::{Origin, position};
 use super::raw::{Gathered, Written, problem, quoted};
 use super::suggest::nearest;
 use super::table::{SETTINGS, Setting};
+use crate::backend::{File, Registry};
 use crate::error::Problem;
 
 /// A file's text and name, to say where things are.
@@ -31,18 +34,25 @@ impl Source<'_> {
 }
 
 /// Reads a file of at most 1 MiB.
-pub(super) fn read(name: &Path, directory: &Path, gathered: &mut Gathered) {
-    let whole = match text(&directory.join(name)) {
-        Ok(text) => walk(&Source { name, text: &text }, gathered),
+pub(super) fn read(
+    name: &Path,
+    directory: &Path,
+    registry: &Registry,
+    gathered: &mut Gathered,
+) -> Option<Arc<File>> {
+    let read = match text(&directory.join(name)) {
+        Ok(text) => walk(&Source { name, text: &text }, registry, gathered)
+            .then(|| Arc::new(File { path: name.to_owned(), text })),
         Err((why, remedy)) => {
             let message = format!("cannot read the configuration file {}: {why}", name.display());
             gathered.problems.push(Problem::new(message, remedy));
-            false
+            None
         }
     };
-    if !whole {
+    if read.is_none() {
         gathered.broken.extend(SETTINGS.iter().map(|setting| setting.id));
     }
+    read
 }
 
 fn text(path: &Path) -> Result<String, (String, &'static str)> {
@@ -72,7 +82,7 @@ fn text(path: &Path) -> Result<String, (String, &'static str)> {
 }
 
 /// Takes in what the file says; false when it is no TOML.
-fn walk(source: &Source<'_>, gathered: &mut Gathered) -> bool {
+fn walk(source: &Source<'_>, registry: &Registry, gathered: &mut Gathered) -> bool {
     let (table, errors) = DeTable::parse_recoverable(source.text);
     if !errors.is_empty() {
         gathered.problems.extend(syntax(source, &errors));
@@ -82,6 +92,8 @@ fn walk(source: &Source<'_>, gathered: &mut Gathered) -> bool {
         let name = key.get_ref().as_ref();
         if name == "sli" {
             sli::read(source, value, gathered);
+        } else if name == "backend" {
+            own::check(source, value, registry, gathered);
         } else if let Some(setting) = SETTINGS.iter().find(|s| s.key == name) {
             set(source, setting, value, gathered);
         } else if SETTINGS.iter().any(|s| s.section() == name) {

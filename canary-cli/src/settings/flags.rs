@@ -31,6 +31,8 @@ fn flag(setting: &'static Setting) -> Arg {
         Kind::Flag => {
             arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true")
         }
+        // An argument may begin with a dash.
+        Kind::Arguments => arg.value_name("ARGUMENTS").allow_hyphen_values(true),
         Kind::File => arg.value_name("PATH").value_hint(ValueHint::AnyPath),
         kind => arg.value_name(value_name(&kind)),
     }

@@ -1,14 +1,18 @@
 //! What may be written as a setting's value, and the reading of it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
 
+mod list;
 mod read;
 
-pub(super) use read::nodes;
+pub use list::Assignments;
+pub(crate) use list::assignment;
+use read::nodes;
 use read::{
     choice, count, file, file_name, flag, git_ref, one_of, project, ratio, remote, seconds_number, time,
     words,
@@ -91,6 +95,16 @@ pub enum Kind {
     Flag,
     /// One of a few words.
     Choice(&'static [&'static str]),
+    /// The name of a kind of fleet.
+    Backend,
+    /// A loopback address with its port.
+    Loopback,
+    /// Nodes with their loopback addresses.
+    Places,
+    /// Arguments of a program.
+    Arguments,
+    /// Variables of a program's environment.
+    Assignments,
 }
 
 /// A value that was read.
@@ -113,6 +127,10 @@ pub enum Value {
     Ratio(Ratio),
     Count(u64),
     Flag(bool),
+    Loopback(SocketAddr),
+    Places(Vec<(NodeId, SocketAddr)>),
+    Arguments(Vec<String>),
+    Assignments(Assignments),
 }
 
 impl Kind {
@@ -137,6 +155,27 @@ impl Kind {
             Self::Count { .. } => "NUMBER".to_owned(),
             Self::Flag => "true|false".to_owned(),
             Self::Choice(words) => words.join("|"),
+            Self::Backend => "NAME".to_owned(),
+            Self::Loopback => "ADDRESS".to_owned(),
+            Self::Places => "NODE=ADDRESS".to_owned(),
+            Self::Arguments => "ARGUMENTS".to_owned(),
+            Self::Assignments => "NAME=VALUE".to_owned(),
+        }
+    }
+
+    /// Whether the file has a list of texts here, and a variable or a flag texts with blanks between them.
+    #[must_use]
+    pub const fn is_list(&self) -> bool {
+        matches!(self, Self::Nodes | Self::Places | Self::Arguments | Self::Assignments)
+    }
+
+    /// Reads a list's texts; for a kind that is a list.
+    pub(super) fn read_list(&self, texts: &[&str]) -> Result<Value, Reason> {
+        match self {
+            Self::Places => list::places(texts).map(Value::Places),
+            Self::Arguments => list::arguments(texts).map(Value::Arguments),
+            Self::Assignments => list::assignments(texts).map(Value::Assignments),
+            _ => nodes(texts.iter().copied()).map(Value::Nodes),
         }
     }
 
@@ -145,7 +184,7 @@ impl Kind {
     /// # Errors
     /// [`Reason`] with what is wrong and what to write instead.
     pub fn read(&self, text: &str, seconds: bool) -> Result<Value, Reason> {
-        if text.trim().is_empty() && !matches!(self, Self::Nodes) {
+        if text.trim().is_empty() && !self.is_list() {
             return Err(Reason::new("it is empty", format!("write {}", self.example())));
         }
         let name = |error: canary_core::fleet::NameError| {
@@ -156,7 +195,11 @@ impl Kind {
             Self::RemotePath => Value::RemotePath(remote(text)?),
             Self::FileName => Value::Text(file_name(text)?),
             Self::Node => Value::Node(NodeId::new(text).map_err(name)?),
-            Self::Nodes => Value::Nodes(nodes(text.split_whitespace())?),
+            Self::Nodes | Self::Places | Self::Arguments | Self::Assignments => {
+                self.read_list(&text.split_whitespace().collect::<Vec<_>>())?
+            }
+            Self::Backend => Value::Text(NodeId::new(text).map_err(name)?.to_string()),
+            Self::Loopback => Value::Loopback(list::loopback(text)?),
             Self::Pool => Value::Pool(PoolName::new(text).map_err(name)?),
             Self::Service => Value::Service(ServiceName::new(text).map_err(name)?),
             Self::Unit => Value::Unit(UnitName::new(text).map_err(name)?),
@@ -206,6 +249,11 @@ impl Kind {
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Flag => "true or false".to_owned(),
             Self::Choice(words) => one_of(words),
+            Self::Backend => "the name of a kind of fleet, such as local".to_owned(),
+            Self::Loopback => "a loopback address, such as 127.0.0.1:8000".to_owned(),
+            Self::Places => "a node and its address, such as api-1=127.0.0.1:8081".to_owned(),
+            Self::Arguments => "an argument in quotes".to_owned(),
+            Self::Assignments => "a variable, such as LISTEN={address}".to_owned(),
         }
     }
 }

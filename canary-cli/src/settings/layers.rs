@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use canary_core::fleet::NodeId;
 use clap::ArgMatches;
@@ -12,6 +13,7 @@ use super::origin::Origin;
 use super::raw::{Gathered, Written};
 use super::table::{Key, SETTINGS};
 use super::{flags, variables};
+use crate::backend::{File, Registry, local};
 use crate::environment::Environment;
 use crate::error::Problem;
 
@@ -36,6 +38,10 @@ pub struct Layers {
     /// What looks wrong but stops nothing.
     pub warnings: Vec<String>,
     pub(super) slis: Vec<WrittenSli>,
+    /// The file's text, for what only the chosen kind of fleet can read.
+    pub(super) source: Option<Arc<File>>,
+    /// Whether the nodes were taken out.
+    pub(super) without_nodes: bool,
     /// Settings whose value could not be read and stands at its default for the time being.
     pub(super) broken: BTreeSet<Key>,
 }
@@ -53,8 +59,17 @@ impl Layers {
         &self.resolved(key).origin
     }
 
-    pub(super) fn is_written(&self, key: Key) -> bool {
+    /// Whether somebody wrote the setting.
+    #[must_use]
+    pub fn is_written(&self, key: Key) -> bool {
         *self.origin(key) != Origin::Default
+    }
+}
+
+impl Layers {
+    /// Whether the fleet is made of processes of this host.
+    pub(super) fn is_local(&self) -> bool {
+        self.text(Key::Backend).as_deref() == Some(local::NAME)
     }
 }
 
@@ -73,6 +88,7 @@ impl Layers {
         let canary = if self.is_written(Key::Canary) { self.node(Key::Canary) } else { None };
         let peers = if self.is_written(Key::Peers) { self.nodes(Key::Peers) } else { None };
         self.values[Key::Peers as usize].value = Some(Value::Nodes(Vec::new()));
+        self.without_nodes = true;
         NamedNodes { canary, peers }
     }
 }
@@ -82,18 +98,21 @@ pub(super) fn layer(
     named: Option<&Path>,
     matches: Option<&ArgMatches>,
     environment: &Environment,
+    registry: &Registry,
 ) -> (Layers, Vec<Problem>) {
     let mut layers = Layers {
         values: defaults(environment),
         file: None,
         warnings: variables::unknown(&environment.variables),
         slis: Vec::new(),
+        source: None,
+        without_nodes: false,
         broken: BTreeSet::new(),
     };
     let mut gathered = Gathered::default();
     layers.file = config_file(named, environment, &mut gathered.problems);
     if let Some(name) = &layers.file {
-        file::read(name, &environment.directory, &mut gathered);
+        layers.source = file::read(name, &environment.directory, registry, &mut gathered);
     }
     variables::read(&environment.variables, &mut gathered);
     if let Some(matches) = matches {
@@ -104,6 +123,9 @@ pub(super) fn layer(
     }
     layers.slis = gathered.slis;
     layers.broken = gathered.broken;
+    if !layers.is_written(Key::WatchSource) && layers.is_local() {
+        layers.values[Key::WatchSource as usize].value = Some(Value::Text("metrics".to_owned()));
+    }
     (layers, gathered.problems)
 }
 
@@ -134,6 +156,7 @@ fn defaults(environment: &Environment) -> Vec<Resolved> {
             let value = match setting.id {
                 Key::StateDir => Some(Value::File(environment.state_directory())),
                 Key::Actor => Some(Value::Text(environment.actor())),
+                Key::WatchSource => Some(Value::Text("prometheus".to_owned())),
                 _ => setting.fallback.text().map(|text| {
                     // proof: the test `every_default_can_be_read` reads all of them.
                     #[expect(clippy::expect_used, reason = "defaults are constants that a test reads")]

@@ -27,20 +27,27 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use canary_core::fleet::{HttpPath, MetricName, RemotePath, UnitName};
+use canary_core::fleet::{HttpPath, MetricName, NodeId, RemotePath, UnitName};
 use canary_core::spec::RolloutSpec;
+use canary_local::OnStop;
 use clap::ArgMatches;
 
 pub use address::HaproxyAddress;
-pub use kind::{Kind, Reason, Value};
+pub(crate) use kind::assignment;
+pub use kind::{Assignments, Kind, Reason, Value};
 pub(crate) use layers::NamedNodes;
 pub use layers::{Layers, Resolved};
 pub use origin::Origin;
+pub(crate) use origin::position;
 pub use table::{CONVENTIONS, Fallback, Key, SETTINGS, Setting};
-pub(crate) use template::template;
+pub(crate) use template::{found_as_json, template};
 
+use crate::backend::{FleetBackend, OwnSettings, Registry};
 use crate::environment::Environment;
 use crate::error::{CommandError, Problem};
 
@@ -53,6 +60,12 @@ pub struct Settings {
     pub artifact: Option<PathBuf>,
     /// The last known good binary's path: on this host, or in the instances.
     pub rollback_binary: Option<PathBuf>,
+    /// What the fleet is made of.
+    pub backend: Arc<dyn FleetBackend>,
+    /// The settings of a kind of fleet that is not canary's own.
+    pub own: OwnSettings,
+    /// The settings of a fleet of processes.
+    pub local: LocalSettings,
     /// Where the binary lies in each instance.
     pub target: RemotePath,
     /// The unit that runs it.
@@ -75,6 +88,35 @@ pub struct Settings {
     pub reason: Option<String>,
     /// Every setting with its origin.
     pub layers: Layers,
+}
+
+/// A fleet of processes of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSettings {
+    /// The nodes with their processes' addresses.
+    pub nodes: Vec<(NodeId, SocketAddr)>,
+    /// Where clients come in.
+    pub listen: SocketAddr,
+    /// The binary of nodes that have none yet.
+    pub first: Option<PathBuf>,
+    /// The arguments of each process.
+    pub args: Vec<String>,
+    /// The environment of each process.
+    pub env: Assignments,
+    /// The file with more of it.
+    pub env_file: Option<PathBuf>,
+    /// The directory of the nodes.
+    pub dir: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The time between two health checks.
+    pub check_interval: Duration,
+    /// How long a process may take to end.
+    pub stop_timeout: Duration,
+    /// How long requests in progress may take at the end.
+    pub close_timeout: Duration,
+    /// What becomes of the processes then.
+    pub on_stop: OnStop,
 }
 
 /// The way to the Incus daemon.
@@ -118,8 +160,8 @@ pub enum SourceSettings {
     },
     /// The nodes' own metrics pages.
     Metrics {
-        /// The port.
-        port: u16,
+        /// The port, where it is the same on all nodes; otherwise that of each node's address.
+        port: Option<u16>,
         /// The path.
         path: HttpPath,
     },
@@ -149,9 +191,10 @@ impl Settings {
         named: Option<&Path>,
         matches: Option<&ArgMatches>,
         environment: &Environment,
+        registry: &Registry,
     ) -> Result<Self, CommandError> {
-        let (layers, problems) = layers::layer(named, matches, environment);
-        Self::checked(layers, problems, environment)
+        let (layers, problems) = layers::layer(named, matches, environment, registry);
+        Self::checked(layers, problems, environment, registry)
     }
 
     /// Reads all layers where the nodes are still to be found: those that were named come apart, and the
@@ -163,22 +206,24 @@ impl Settings {
         named: Option<&Path>,
         matches: Option<&ArgMatches>,
         environment: &Environment,
+        registry: &Registry,
     ) -> Result<(Self, NamedNodes), CommandError> {
-        let (mut layers, problems) = layers::layer(named, matches, environment);
+        let (mut layers, problems) = layers::layer(named, matches, environment, registry);
         let nodes = layers.take_nodes();
-        Ok((Self::checked(layers, problems, environment)?, nodes))
+        Ok((Self::checked(layers, problems, environment, registry)?, nodes))
     }
 
     fn checked(
         layers: Layers,
         mut problems: Vec<Problem>,
         environment: &Environment,
+        registry: &Registry,
     ) -> Result<Self, CommandError> {
-        problems.extend(check::contradictions(&layers));
+        problems.extend(check::contradictions(&layers, registry));
         if !problems.is_empty() {
             return Err(CommandError::settings(problems));
         }
-        let settings = build::build(layers, environment);
+        let settings = build::build(layers, environment, registry);
         let left = settings.spec.problems();
         if left.is_empty() {
             return Ok(settings);

@@ -35,7 +35,7 @@ impl fmt::Display for Origin {
 }
 
 /// Finds line and column, from 1, of a byte offset; columns count characters.
-pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
     let mut offset = offset.min(text.len());
     while !text.is_char_boundary(offset) {
         offset -= 1;

@@ -31,6 +31,14 @@ pub fn schema() -> Value {
         "type": "array",
         "items": sli(),
     }));
+    top.insert(
+        "backend".to_owned(),
+        json!({
+            "description": "The settings of kinds of fleets that are not canary's own, a table each.",
+            "type": "object",
+            "additionalProperties": { "type": "object" },
+        }),
+    );
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "canary.toml",
@@ -102,6 +110,7 @@ fn default(setting: &Setting) -> Option<Value> {
 fn shape(kind: &Kind) -> Value {
     const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
     let matching = |pattern: &str| json!({ "type": "string", "pattern": pattern });
+    let list = |items: Value| json!({ "type": "array", "items": items });
     match kind {
         Kind::File => json!({ "type": "string", "minLength": 1 }),
         Kind::RemotePath | Kind::HttpPath => matching("^/"),
@@ -129,5 +138,10 @@ fn shape(kind: &Kind) -> Value {
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+        Kind::Backend => matching(NAME),
+        Kind::Loopback => matching(r"^(127\.|\[).*:[0-9]+$"),
+        Kind::Places => list(matching(r"^[A-Za-z0-9][A-Za-z0-9._-]*=(127\.|\[).*:[0-9]+$")),
+        Kind::Arguments => list(json!({ "type": "string" })),
+        Kind::Assignments => list(matching("^[A-Za-z_][A-Za-z0-9_]*=")),
     }
 }

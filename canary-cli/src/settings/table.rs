@@ -145,6 +145,8 @@ settings! {
     /// The systemd unit that runs the binary.
     Unit = "service.unit", "SERVICE_UNIT", "unit", Kind::Unit, Text("veza-backend-api");
 
+    /// What the fleet is made of: haproxy-incus, local (processes of this host), or a kind that a program of one's own adds.
+    Backend = "fleet.backend", "CANARY_BACKEND", "backend", Kind::Backend, Text("haproxy-incus");
     /// The balancer's pool (HAProxy: backend).
     Pool = "fleet.pool", "POOL_BACKEND", "pool", Kind::Pool, Text("api_pool");
     /// The node that gets the release first.
@@ -178,6 +180,35 @@ settings! {
     IncusServerCert = "incus.server_cert", "CANARY_INCUS_SERVER_CERT", "incus-server-cert", Kind::File, Unset;
     /// The Incus project of the instances.
     IncusProject = "incus.project", "CANARY_INCUS_PROJECT", "incus-project", Kind::Project, Text("default");
+
+    /// The nodes and the loopback addresses of their processes, each as NODE=IP:PORT.
+    LocalNodes = "local.nodes", "CANARY_LOCAL_NODES", "local-nodes", Kind::Places, Unset;
+    /// Where clients reach the pool: the loopback address of the balancer.
+    LocalListen = "local.listen", "CANARY_LOCAL_LISTEN", "local-listen", Kind::Loopback, Text("127.0.0.1:8000");
+    /// The binary of nodes that have none yet.
+    LocalFirst = "local.first_binary", "CANARY_LOCAL_FIRST_BINARY", "local-first-binary", Kind::File, Unset;
+    /// The arguments of each process; {address}, {port} and {node} in them stand for the node's own.
+    LocalArgs = "local.args", "CANARY_LOCAL_ARGS", "local-args", Kind::Arguments, Unset;
+    /// The environment of each process, each as NAME=value, with the same words; nothing is inherited.
+    LocalEnv = "local.env", "CANARY_LOCAL_ENV", "local-env", Kind::Assignments, Unset;
+    /// A file with more of it, a NAME=value a line; for secrets.
+    LocalEnvFile = "local.env_file", "CANARY_LOCAL_ENV_FILE", "local-env-file", Kind::File, Unset;
+    /// The directory of the nodes: their binaries, logs and states.
+    LocalDir = "local.dir", "CANARY_LOCAL_DIR", "local-dir", Kind::File, Computed("nodes, in the service's own directory in state.dir");
+    /// The control socket of `canary-cli serve`.
+    LocalSocket = "local.socket", "CANARY_LOCAL_SOCKET", "local-socket", Kind::File,
+        Computed("control.sock, in the service's own directory in state.dir");
+    /// The time between the balancer's checks of a node's health.
+    LocalCheckInterval = "local.check_interval", "CANARY_LOCAL_CHECK_INTERVAL", "local-check-interval",
+        time(Duration::from_millis(10), HOUR), Time(Duration::from_millis(500));
+    /// How long a process may take to end after SIGTERM before it is killed.
+    LocalStopTimeout = "local.stop_timeout", "CANARY_LOCAL_STOP_TIMEOUT", "local-stop-timeout",
+        time(SECOND, HOUR), Time(Duration::from_secs(10));
+    /// How long requests in progress may take when `canary-cli serve` is stopped.
+    LocalCloseTimeout = "local.close_timeout", "CANARY_LOCAL_CLOSE_TIMEOUT", "local-close-timeout",
+        time(SECOND, HOUR), Time(Duration::from_secs(10));
+    /// What becomes of the processes then: they end, or go on for the next `canary-cli serve`.
+    LocalOnStop = "local.on_stop", "CANARY_LOCAL_ON_STOP", "local-on-stop", Kind::Choice(&["end", "keep"]), Text("end");
 
     /// How long requests in progress may take when a node is drained.
     DrainTimeout = "drain.timeout", "DRAIN_TIMEOUT", "drain-timeout", seconds(SECOND, DAY), Time(defaults::DRAIN_TIMEOUT);
@@ -230,7 +261,7 @@ settings! {
         Kind::Choice(&["keep", "roll_back"]), Text("keep");
     /// Where the numbers come from: a Prometheus server, or the nodes' own metrics pages.
     WatchSource = "watch.source", "CANARY_WATCH_SOURCE", "watch-source", Kind::Choice(&["prometheus", "metrics"]),
-        Text("prometheus");
+        Computed("prometheus; metrics where fleet.backend is local");
     /// Whether the response time and the error ratio are watched; without them, only the file's own indicators.
     BuiltinSlis = "watch.builtin_slis", "CANARY_BUILTIN_SLIS", "builtin-slis", Kind::Flag, Text("true");
 
@@ -258,7 +289,7 @@ settings! {
 
     /// The port of the nodes' own metrics page.
     MetricsPort = "metrics.port", "CANARY_METRICS_PORT", "metrics-port", Kind::Count { min: 1, max: 65_535 },
-        Computed("health.port");
+        Computed("health.port; where fleet.backend is not haproxy-incus, the port of each node's own address");
     /// The path of the nodes' own metrics page.
     MetricsPath = "metrics.path", "CANARY_METRICS_PATH", "metrics-path", Kind::HttpPath, Text("/metrics");
 

@@ -10,6 +10,7 @@ use super::Settings;
 use super::kind::{Kind, Value};
 use super::origin::Origin;
 use super::table::{Fallback, Key, SETTINGS, Setting};
+use crate::backend::{haproxy_incus, local};
 
 /// The file for these settings and nodes.
 ///
@@ -26,38 +27,90 @@ pub(crate) fn template(
     // What lies outside all sections must stand before the first of them.
     let (above, below): (Vec<&Setting>, Vec<&Setting>) =
         SETTINGS.iter().partition(|setting| setting.section().is_empty());
-    for setting in above.into_iter().chain(below) {
+    let other = |setting: &&Setting| {
+        !belongs(settings.backend.name(), setting) && !settings.layers.is_written(setting.id)
+    };
+    for setting in above.into_iter().chain(below).filter(|setting| !other(setting)) {
         if setting.section() != section {
             section = setting.section();
             // proof: writing to a string cannot fail.
             let _ = write!(text, "\n[{section}]\n");
         }
-        let value = match setting.id {
-            Key::Canary => Some(Value::Node(canary.clone())),
-            Key::Peers => Some(Value::Nodes(peers.to_vec())),
-            Key::Pool => settings.layers.resolved(Key::Pool).value.clone(),
-            key @ (Key::Artifact | Key::Actor | Key::Reason | Key::ForceMigrate)
-                if !matches!(settings.layers.origin(key), Origin::File { .. }) =>
-            {
-                None
-            }
-            key if settings.layers.is_written(key) => settings.layers.resolved(key).value.clone(),
-            _ => None,
-        };
-        let value = match (value, start) {
-            (Some(Value::File(path)), Some(start)) => Some(Value::File(start.join(path))),
-            (value, _) => value,
-        };
+        let value = found(settings, canary, peers, start, setting.id);
         entry(&mut text, setting, value.as_ref());
     }
     indicators(&mut text, settings);
     text
 }
 
+/// Whether a setting has anything to say to a kind of fleet.
+fn belongs(backend: &str, setting: &Setting) -> bool {
+    match (setting.section(), setting.id) {
+        ("haproxy" | "incus", _) => backend == haproxy_incus::NAME,
+        ("local", _) => backend == local::NAME,
+        (_, Key::InstallDir | Key::BinaryName | Key::Unit | Key::HealthPort) => backend != local::NAME,
+        _ => true,
+    }
+}
+
+/// A setting's value where there is one to write.
+fn found(
+    settings: &Settings,
+    canary: &NodeId,
+    peers: &[NodeId],
+    start: Option<&Path>,
+    key: Key,
+) -> Option<Value> {
+    let value = match key {
+        Key::Canary => Some(Value::Node(canary.clone())),
+        Key::Peers => Some(Value::Nodes(peers.to_vec())),
+        Key::Pool => settings.layers.resolved(Key::Pool).value.clone(),
+        key @ (Key::Artifact | Key::Actor | Key::Reason | Key::ForceMigrate)
+            if !matches!(settings.layers.origin(key), Origin::File { .. }) =>
+        {
+            None
+        }
+        key if settings.layers.is_written(key) => settings.layers.resolved(key).value.clone(),
+        _ => None,
+    };
+    match (value, start) {
+        (Some(Value::File(path)), Some(start)) => Some(Value::File(start.join(path))),
+        (value, _) => value,
+    }
+}
+
+/// The settings that [`template`] would not comment out, for programs; variables of processes without their values.
+pub(crate) fn found_as_json(
+    settings: &Settings,
+    canary: &NodeId,
+    peers: &[NodeId],
+    start: Option<&Path>,
+) -> serde_json::Value {
+    let entries = SETTINGS.iter().filter_map(|setting| {
+        let value = found(settings, canary, peers, start, setting.id)?;
+        let json = match &value {
+            Value::Flag(yes) => (*yes).into(),
+            Value::Count(count) => (*count).into(),
+            Value::Assignments(all) => all.0.keys().cloned().collect(),
+            value if setting.kind.is_list() => value.texts().into(),
+            Value::Number(_) | Value::Ratio(_) => {
+                serde_json::from_str(&value.to_string()).unwrap_or_else(|_| value.to_string().into())
+            }
+            value => value.to_string().into(),
+        };
+        Some((setting.key.to_owned(), json))
+    });
+    serde_json::Value::Object(entries.collect())
+}
+
 /// One setting: its help, and its line.
 fn entry(text: &mut String, setting: &Setting, value: Option<&Value>) {
     let _ = writeln!(text, "# {}", setting.help.trim());
     let _ = match (value, setting.fallback) {
+        (Some(value), _) if setting.kind.is_list() => {
+            let texts: Vec<_> = value.texts().iter().map(|text| quoted(text)).collect();
+            writeln!(text, "{} = [{}]", setting.name(), texts.join(", "))
+        }
         (Some(value), _) => {
             writeln!(text, "{} = {}", setting.name(), written(&setting.kind, &value.to_string()))
         }

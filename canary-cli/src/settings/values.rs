@@ -1,5 +1,6 @@
 //! Values out of the layers, by the type that their kind promises.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
 
 use super::address::HaproxyAddress;
-use super::kind::Value;
+use super::kind::{Assignments, Value};
 use super::layers::Layers;
 use super::table::Key;
 
@@ -46,6 +47,10 @@ typed! {
     ratio, Ratio -> Ratio;
     count, Count -> u64;
     flag, Flag -> bool;
+    loopback, Loopback -> SocketAddr;
+    places, Places -> Vec<(NodeId, SocketAddr)>;
+    arguments, Arguments -> Vec<String>;
+    assignments, Assignments -> Assignments;
 }
 
 /// A value that has a default, so that it is always there.
@@ -60,6 +65,19 @@ impl<T> Given<T> for Option<T> {
         // `every_setting_is_read_as_its_kind` goes through all of them with nothing written.
         #[expect(clippy::expect_used, reason = "the table gives every such setting a default")]
         self.expect("the setting has a default")
+    }
+}
+
+impl Value {
+    /// The texts of a list as the file has them; none for what is no list.
+    pub(super) fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Nodes(nodes) => nodes.iter().map(ToString::to_string).collect(),
+            Self::Places(places) => places.iter().map(|(node, at)| format!("{node}={at}")).collect(),
+            Self::Arguments(texts) => texts.clone(),
+            Self::Assignments(all) => all.0.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -85,6 +103,9 @@ impl std::fmt::Display for Value {
             Self::Ratio(value) => value.fmt(f),
             Self::Count(value) => value.fmt(f),
             Self::Flag(value) => value.fmt(f),
+            Self::Loopback(value) => value.fmt(f),
+            Self::Places(_) | Self::Arguments(_) => f.write_str(&self.texts().join(" ")),
+            Self::Assignments(value) => value.fmt(f),
         }
     }
 }

@@ -15,6 +15,9 @@ pub(crate) const CONFIG_FILE: &str = "CANARY_CONFIG";
 /// Variables that begin with `CANARY_` and are no settings.
 const OTHERS: [&str; 2] = [CONFIG_FILE, "CANARY_OUTPUT"];
 
+/// The lab's own variables, and those that kinds of fleets read themselves.
+const LEFT_ALONE: [&str; 2] = ["CANARY_LAB", "CANARY_BACKEND_"];
+
 /// Reads all variables of the table. An empty one counts as unset, but empty peers are no peers.
 pub(super) fn read(variables: &BTreeMap<String, OsString>, gathered: &mut Gathered) {
     for setting in SETTINGS {
@@ -32,13 +35,13 @@ pub(super) fn read(variables: &BTreeMap<String, OsString>, gathered: &mut Gather
 }
 
 /// `CANARY_…` variables that nothing reads and that look like one that is read. Warnings, since others may use such
-/// names too; the lab's own variables are left alone.
+/// names too.
 pub(super) fn unknown(variables: &BTreeMap<String, OsString>) -> Vec<String> {
     let names =
         || SETTINGS.iter().map(|s| s.variable).chain(OTHERS).filter(|name| name.starts_with("CANARY_"));
     variables
         .keys()
-        .filter(|name| name.starts_with("CANARY_") && !name.starts_with("CANARY_LAB"))
+        .filter(|name| name.starts_with("CANARY_") && !LEFT_ALONE.iter().any(|start| name.starts_with(start)))
         .filter(|name| !names().any(|known| known == name.as_str()))
         .filter_map(|name| {
             let near = nearest(name, names())?;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Call, HolderFacts, Refusal, VERSION, VERSION_HEADER};
 use crate::LocalError;
-use crate::error::{BACKEND, unchanged};
+use crate::error::{BACKEND, RETRY_AFTER, unchanged};
 
 /// For what is at hand.
 pub(super) const LOOK: Duration = Duration::from_secs(10);
@@ -102,8 +102,27 @@ impl LocalClient {
         operation: &str,
         request: RequestBuilder,
     ) -> Result<Reply, BackendError> {
-        let reply = self.http.send(operation, request).await.map_err(forbidden)?;
+        let reply = self.http.send(operation, request).await.map_err(|error| self.closed(error))?;
         checked(operation, reply)
+    }
+
+    /// Tells a socket that this user may not use from one where nobody listens.
+    pub(super) fn closed(&self, error: BackendError) -> BackendError {
+        if error.kind() != ErrorKind::Unreachable {
+            return error;
+        }
+        let (operation, socket) = (error.operation(), self.socket.display());
+        let mut cause: Option<&(dyn Error + 'static)> = error.source();
+        while let Some(inner) = cause {
+            let io = inner.downcast_ref::<io::Error>().map(io::Error::kind);
+            if io == Some(io::ErrorKind::PermissionDenied) {
+                let text = format!("{socket} is open to the holder's user and to root alone");
+                return unchanged(ErrorKind::Unauthorised, operation, text);
+            }
+            cause = inner.source();
+        }
+        let text = format!("no holder listens at {socket}");
+        unchanged(ErrorKind::Unreachable, operation, text).transient(RETRY_AFTER)
     }
 
     pub(super) const fn http(&self) -> &HttpClient {
@@ -135,20 +154,6 @@ pub(super) fn checked(operation: &str, reply: Reply) -> Result<Reply, BackendErr
         StatusCode::UNPROCESSABLE_ENTITY => Err(reply.json::<Refusal>(operation)?.into_error()),
         _ => Err(reply.error(ErrorKind::Protocol, operation, reply.excerpt())),
     }
-}
-
-/// A socket that this user may not use is another matter than one where nobody listens.
-pub(super) fn forbidden(error: BackendError) -> BackendError {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        let denied = |io: &io::Error| io.kind() == io::ErrorKind::PermissionDenied;
-        if inner.downcast_ref().is_some_and(denied) {
-            let text = "the control socket is open to the holder's user and to root alone";
-            return unchanged(ErrorKind::Unauthorised, error.operation(), text).caused_by(error);
-        }
-        cause = inner.source();
-    }
-    error
 }
 
 impl fmt::Display for LocalClient {

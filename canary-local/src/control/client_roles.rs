@@ -11,7 +11,7 @@ use canary_core::traits::{
 use canary_http::{Method, Reply, reader_body};
 use tokio::io::AsyncWriteExt as _;
 
-use super::client::{COPY, LOOK, LocalClient, READ, checked, forbidden};
+use super::client::{COPY, LOOK, LocalClient, READ, checked};
 use super::codec::Route;
 use super::{Call, FileOf, SHA256_HEADER, SIZE_HEADER, VERSION};
 use crate::error::{RETRY_AFTER, file_failed, unchanged};
@@ -122,7 +122,7 @@ impl LocalClient {
         let asked = FileOf { node: node.clone(), path: path.clone() };
         let request = self.request(Method::POST, &format!("/v{VERSION}/fetch"), COPY).json(&asked);
         let download = self.http().download(operation, request, &mut file, MAX_FILE).await;
-        let download = download.map_err(|error| forbidden(error).outcome_is(CallOutcome::NotApplied))?;
+        let download = download.map_err(|error| self.closed(error).outcome_is(CallOutcome::NotApplied))?;
         let reply = checked(operation, download.reply)?;
         file.flush().await.map_err(here)?;
         file.sync_all().await.map_err(here)?;

@@ -55,6 +55,7 @@ impl Holder {
         for server in &mut balancer.servers {
             saved.put_into(server);
         }
+        // All that can fail comes before the first process: an error leaves nothing running that did not run before.
         let balancer = LocalBalancer::start(balancer).await?;
         let listener = listen(&config.socket).await?;
         for node in &config.nodes.nodes {
@@ -106,13 +107,25 @@ impl Holder {
         }
     }
 
-    /// Does the same at once, without time for requests and processes.
-    pub fn shutdown_now(&self) {
-        self.stop.send_replace(true);
-        let _ = std::fs::remove_file(&self.config.socket);
-        self.server.abort();
+    /// A way to do the same at once, also while [`Self::shutdown`] is under way.
+    #[must_use]
+    pub fn at_once(&self) -> AtOnce {
+        AtOnce { fleet: Arc::clone(&self.fleet), on_stop: self.config.on_stop }
+    }
+}
+
+/// Ends what a [`Holder`] holds without time for requests and processes.
+#[derive(Debug)]
+pub struct AtOnce {
+    fleet: Arc<Fleet>,
+    on_stop: OnStop,
+}
+
+impl AtOnce {
+    /// Cuts all clients' connections, and kills the processes unless they are to be kept.
+    pub fn end(self) {
         self.fleet.balancer().close();
-        if self.config.on_stop == OnStop::End {
+        if self.on_stop == OnStop::End {
             self.fleet.nodes.kill();
         }
     }

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::Source;
-use crate::settings::kind::{Kind, Reason, Value, nodes};
+use crate::settings::kind::{Kind, Reason, Value};
 use crate::settings::raw;
 
 /// Reads a value, or says what is wrong with which part of it.
@@ -15,7 +15,12 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
     let at = |reason| (value.span(), reason);
     let found = value.get_ref();
     match (kind, found) {
-        (Kind::Nodes, DeValue::Array(items)) => list(items),
+        (Kind::Nodes, DeValue::Array(items)) => list(items, kind, "a node name"),
+        (_, DeValue::Array(items)) if kind.is_list() => list(items, kind, "a text"),
+        (Kind::Places | Kind::Arguments | Kind::Assignments, _) => {
+            let example = format!("a list, such as [\"{}\"]", kind.example());
+            Err(at(wrong_type(found, "a list of texts", &example)))
+        }
         (Kind::Nodes, _) => Err(at(wrong_type(found, "a list of node names", "peers = [\"backend-api-1\"]"))),
         (Kind::Flag, DeValue::Boolean(yes)) => Ok(Value::Flag(*yes)),
         (Kind::Flag, _) => Err(at(wrong_type(found, "true or false", "true or false, without quotes"))),
@@ -45,19 +50,18 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
     }
 }
 
-fn list(items: &[Spanned<DeValue<'_>>]) -> Result<Value, (Range<usize>, Reason)> {
-    let mut names: Vec<&str> = Vec::new();
+fn list(items: &[Spanned<DeValue<'_>>], kind: &Kind, what: &str) -> Result<Value, (Range<usize>, Reason)> {
+    let mut texts: Vec<&str> = Vec::new();
     for item in items {
-        let DeValue::String(name) = item.get_ref() else {
-            return Err((
-                item.span(),
-                wrong_type(item.get_ref(), "a node name in quotes", "a name in quotes"),
-            ));
+        let DeValue::String(text) = item.get_ref() else {
+            let expected = format!("{what} in quotes");
+            let example = what.replace("node name", "name") + " in quotes";
+            return Err((item.span(), wrong_type(item.get_ref(), &expected, &example)));
         };
-        names.push(name);
-        nodes(names.iter().copied()).map_err(|reason| (item.span(), reason))?;
+        texts.push(text);
+        kind.read_list(&texts).map_err(|reason| (item.span(), reason))?;
     }
-    nodes(names.into_iter()).map(Value::Nodes).map_err(|reason| (0..0, reason))
+    kind.read_list(&texts).map_err(|reason| (0..0, reason))
 }
 
 /// A number in decimal digits, whatever its base in the file.

@@ -27,6 +27,11 @@ pub(super) fn example(setting: &Setting) -> String {
         Kind::Count { .. } => "7",
         Kind::Flag => "1",
         Kind::Choice(words) => words[0],
+        Kind::Backend => "haproxy-incus",
+        Kind::Loopback => "127.0.0.1:7000",
+        Kind::Places => "x-1=127.0.0.1:7001",
+        Kind::Arguments => "--x y",
+        Kind::Assignments => "X=1 Y=2",
     }
     .to_owned()
 }
@@ -173,7 +178,7 @@ dir = "state"
             (bounds, watch.subject),
             (vec!["< 0.25".to_owned(), "< 0.005".to_owned()], WatchSubject::Canary)
         );
-        assert!(matches!(settings.source, SourceSettings::Metrics { port: 9100, .. }));
+        assert!(matches!(settings.source, SourceSettings::Metrics { port: Some(9100), .. }));
     }
 }
 
