@@ -24,3 +24,8 @@ pub mod deploy;
 pub mod edge;
 pub mod edge_backend;
 pub mod sample;
+
+/// The blocks of `docs/embedding.md`, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

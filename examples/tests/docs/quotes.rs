@@ -2,6 +2,7 @@
 
 use canary_core::analysis::HoldReason;
 use canary_core::engine::{AfterHold, Outcome};
+use canary_core::traits::ErrorKind;
 
 use crate::markdown::{files, parts, root, spans};
 
@@ -48,6 +49,20 @@ fn is_said(message: &str, sources: &[String]) -> bool {
     long && sources.iter().any(|source| pieces.iter().all(|piece| source.contains(piece)))
 }
 
+/// Every kind of an error but `Other`, which says nothing by itself.
+const KINDS: [ErrorKind; 10] = [
+    ErrorKind::NotFound,
+    ErrorKind::Refused,
+    ErrorKind::Unauthorised,
+    ErrorKind::Unsupported,
+    ErrorKind::TimedOut,
+    ErrorKind::Unreachable,
+    ErrorKind::Protocol,
+    ErrorKind::Mismatch,
+    ErrorKind::Exhausted,
+    ErrorKind::LocalIo,
+];
+
 /// Every heading of the third level quotes the messages it is about.
 #[test]
 fn the_messages_of_troubleshooting_are_said() {
@@ -64,6 +79,9 @@ fn the_messages_of_troubleshooting_are_said() {
     }
     assert!(seen > 40, "{seen} messages");
     assert!(!is_said("the moon is not in its place", &sources));
+    for kind in KINDS {
+        assert!(text.contains(&format!("| `{}` |", kind.as_str())), "no row for {kind:?}");
+    }
 }
 
 /// A code span of words joined by underscores, three or more, is the name of a test.
