@@ -52,7 +52,7 @@ fn wrong(command: &[String]) -> Result<bool, String> {
                     parsed(&[&["canary-cli"], given].concat())?;
                 }
                 (Some("canary-examples"), Some(example)) => {
-                    exists(&format!("examples/examples/{example}.rs"))?
+                    exists(&format!("examples/examples/{example}.rs"))?;
                 }
                 (Some(package), _) => exists(&format!("{package}/Cargo.toml"))?,
                 (None, _) => return Err("cargo run without -p".to_owned()),

@@ -14,7 +14,7 @@ fn broken(path: &str, target: &str, text: &str) -> Option<String> {
         return None;
     }
     let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-    let place = root().join(path).parent().unwrap_or(Path::new("")).join(file);
+    let place = root().join(path).parent().unwrap_or_else(|| Path::new("")).join(file);
     if !file.is_empty() && !place.exists() {
         return Some(format!("{path}: there is no {target}"));
     }
