@@ -61,6 +61,7 @@ pub struct Builder {
     tls: Tls,
     headers: Vec<(String, String)>,
     redirects: bool,
+    hide_path: bool,
 }
 
 impl Builder {
@@ -76,6 +77,7 @@ impl Builder {
             tls: Tls::default(),
             headers: Vec::new(),
             redirects: false,
+            hide_path: false,
         }
     }
 
@@ -139,6 +141,15 @@ impl Builder {
         self
     }
 
+    /// Shows the scheme, the host and the port alone: for servers whose paths hold a token (incoming webhooks).
+    ///
+    /// The base URL must then be given without a path; the path comes with each request.
+    #[must_use]
+    pub const fn hide_path(mut self) -> Self {
+        self.hide_path = true;
+        self
+    }
+
     /// Follows up to five redirects; default: a redirect is a reply like any other.
     #[must_use]
     pub const fn redirects(mut self, follow: bool) -> Self {
@@ -171,7 +182,7 @@ impl Builder {
             http = http.unix_socket(path.as_path());
         }
         let http = http.build().map_err(|e| ConfigError::Client(Box::new(e.without_url())))?;
-        let place = Place { base: shown(&base), socket: self.unix_socket };
+        let place = Place { base: shown(&base), socket: self.unix_socket, hide_path: self.hide_path };
         Ok(HttpClient::new(self.backend, http, base, place, self.max_body))
     }
 

@@ -18,6 +18,8 @@ use crate::reply::Reply;
 pub(crate) struct Place {
     pub(crate) base: String,
     pub(crate) socket: Option<PathBuf>,
+    /// Whether paths are secrets, too.
+    pub(crate) hide_path: bool,
 }
 
 impl fmt::Display for Place {
@@ -97,6 +99,7 @@ impl HttpClient {
         let call = Call { backend: self.backend, operation, url: &self.place.to_string() };
         let request = request.build().map_err(|error| call.failed(error))?;
         let url = match &self.place.socket {
+            _ if self.place.hide_path => self.place.to_string(),
             Some(path) => format!("unix:{}{}", path.display(), request.url().path()),
             None => shown(request.url()),
         };

@@ -10,6 +10,7 @@ mod observe;
 mod outcome;
 mod preflight;
 mod recorder;
+mod spans;
 mod steps;
 mod way_back;
 
@@ -35,6 +36,7 @@ use crate::traits::{
 use answer::{Answer, Effect, answer, effect};
 use cx::{Evidence, StepCx, StepOutcome};
 use recorder::Recorder;
+use tracing::Instrument as _;
 
 /// Everything a rollout works with.
 #[derive(Debug, Clone)]
@@ -196,6 +198,19 @@ async fn carry_on(
     history: History,
     control: &Control,
 ) -> Report {
+    let span = spans::rollout(plan, order);
+    let report = advance(backends, plan, order, history, control).instrument(span.clone()).await;
+    span.record("outcome", report.outcome.as_str());
+    report
+}
+
+async fn advance(
+    backends: &Backends,
+    plan: &Plan,
+    order: &Order,
+    history: History,
+    control: &Control,
+) -> Report {
     let recorder = Recorder::new(
         order.rollout.clone(),
         Arc::clone(&backends.journal),
@@ -208,7 +223,10 @@ async fn carry_on(
             heed(plan, &recorder, control, request).await;
         }
         match next(plan, &recorder.history()) {
-            Next::Do(step) => run_step(backends, plan, &recorder, &step, control).await,
+            Next::Do(step) => {
+                let span = spans::step(order, &step);
+                run_step(backends, plan, &recorder, &step, control).instrument(span).await;
+            }
             Next::Finish(outcome) => {
                 let nodes = backends.report(plan).await;
                 let outcome = outcome::borne_out(outcome, plan, &nodes);
@@ -251,11 +269,15 @@ async fn run_step(backends: &Backends, plan: &Plan, recorder: &Recorder, step: &
         return;
     }
     let cx = StepCx::new(backends, plan, step, recorder);
-    let Some(result) = attended(&cx, control).await else { return };
+    let Some(result) = attended(&cx, control).await else {
+        spans::step_stopped();
+        return;
+    };
     let result = match result {
         Ok(changed) => StepResult::Done { changed },
         Err(failure) => StepResult::Failed { class: failure.class, message: failure.message },
     };
+    spans::step_ended(&result);
     let Evidence { facts, logs } = cx.into_evidence();
     // A record that cannot be written is noticed by the next decision.
     let _ = recorder.record(Entry::StepFinished { rollout, step: step.clone(), result, facts, logs }).await;

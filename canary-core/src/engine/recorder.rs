@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::spans;
 use crate::journal::{Entry, History, RolloutId};
 use crate::traits::{Clock, Event, EventSink, Journal, Progress};
 
@@ -55,6 +56,7 @@ impl Recorder {
             Ok(record) => {
                 history.apply(record.time, &record.entry);
                 drop(history);
+                spans::recorded(&record.entry);
                 self.emit(&Event::Recorded(&record));
                 Ok(())
             }
@@ -62,6 +64,7 @@ impl Recorder {
                 history.apply(self.clock.now(), &entry);
                 history.lose_journal(why.clone());
                 drop(history);
+                spans::unrecorded(&why);
                 self.emit(&Event::Unrecorded { entry: &entry, why: &why });
                 Err(why)
             }
@@ -75,6 +78,7 @@ impl Recorder {
 
     /// Tells the listeners what is being waited for.
     pub(super) fn waiting(&self, progress: &Progress) {
+        spans::waiting(progress);
         self.emit(&Event::Waiting(progress));
     }
 

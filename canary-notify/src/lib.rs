@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod cdevents;
+mod config;
+mod delivery;
+mod ledger;
+mod notice;
+mod notifier;
+mod queue;
+mod secret;
+mod sign;
+mod slack;
+mod story;
+mod target;
+mod webhook;
+
+#[cfg(test)]
+mod testing;
+
+pub use config::{About, Choice, NotifyConfig, RetrySchedule};
+pub use delivery::{DeliveryError, Report};
+pub use notice::{Importance, Kind, Notice};
+pub use notifier::Notifier;
+pub use secret::Secret;
+pub use sign::{SigningSecret, signature};
+pub use story::Story;
+pub use target::{Message, Target, TargetError};

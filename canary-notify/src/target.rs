@@ -1,0 +1,225 @@
+//! A receiver: where it is, what it is sent, and what of it must never be shown.
+
+use std::fmt;
+use std::time::Duration;
+
+use canary_core::time::Timestamp;
+use canary_http::{ConfigError, HttpClient};
+
+use crate::notice::Notice;
+use crate::secret::Secret;
+use crate::sign::{SigningSecret, signature};
+use crate::{cdevents, slack, webhook};
+
+/// Why a receiver cannot be set up; shows no secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// Its address cannot be used.
+    #[error("the address is not usable: {why}")]
+    Address {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A secret cannot be used.
+    #[error("the signing secret is not usable: {why}")]
+    Secret {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ConfigError),
+}
+
+/// What a receiver is sent.
+#[derive(Debug, Clone)]
+enum Form {
+    /// JSON, signed with each secret.
+    Webhook(Vec<SigningSecret>),
+    /// A Slack message.
+    Slack,
+    /// A `CDEvent` from this source.
+    CdEvents(String),
+}
+
+/// A request's headers and body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A receiver of notices.
+#[derive(Debug, Clone)]
+pub struct Target {
+    name: &'static str,
+    pub(crate) client: HttpClient,
+    /// What follows the host: paths and queries of incoming webhooks hold tokens.
+    path: Secret,
+    form: Form,
+}
+
+impl Target {
+    /// A webhook: JSON by `docs/notification.schema.json`, signed by Standard Webhooks with each secret.
+    ///
+    /// # Errors
+    /// [`TargetError`] when the address cannot be used.
+    pub fn webhook(
+        url: &Secret,
+        secrets: Vec<SigningSecret>,
+        timeout: Duration,
+    ) -> Result<Self, TargetError> {
+        Self::new("webhook", url, None, timeout, Form::Webhook(secrets))
+    }
+
+    /// An incoming webhook of Slack, or of what understands its messages (Mattermost, Rocket.Chat, Discord's `/slack`).
+    ///
+    /// # Errors
+    /// As [`Self::webhook`].
+    pub fn slack(url: &Secret, timeout: Duration) -> Result<Self, TargetError> {
+        Self::new("slack", url, None, timeout, Form::Slack)
+    }
+
+    /// A receiver of `CDEvents`; `source` is the URI reference that events name as theirs.
+    ///
+    /// # Errors
+    /// As [`Self::webhook`].
+    pub fn cdevents(
+        url: &Secret,
+        source: String,
+        token: Option<&Secret>,
+        timeout: Duration,
+    ) -> Result<Self, TargetError> {
+        Self::new("cdevents", url, token, timeout, Form::CdEvents(source))
+    }
+
+    fn new(
+        name: &'static str,
+        url: &Secret,
+        token: Option<&Secret>,
+        timeout: Duration,
+        form: Form,
+    ) -> Result<Self, TargetError> {
+        let (base, path) = split(url.reveal())?;
+        let builder =
+            HttpClient::builder(name).base_url(base).hide_path().timeout(timeout).max_body(64 * 1024);
+        let builder = match token {
+            Some(token) => builder.bearer_token(token.reveal()),
+            None => builder,
+        };
+        Ok(Self { name, client: builder.build()?, path: Secret::new(path), form })
+    }
+
+    /// Its name: `webhook`, `slack` or `cdevents`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Path and query of its address.
+    pub(crate) fn path(&self) -> &str {
+        self.path.reveal()
+    }
+
+    /// Takes the receiver's secrets out of a text that it may have echoed.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.path.redact(text)
+    }
+
+    /// What is sent, as of `now`: a try's own time is part of what is signed.
+    #[must_use]
+    pub fn message(&self, notice: &Notice, now: Timestamp) -> Message {
+        match &self.form {
+            Form::Webhook(secrets) => {
+                let body = webhook::body(notice).to_string().into_bytes();
+                let seconds = now.as_millis() / 1000;
+                let mut headers = vec![
+                    ("content-type", "application/json".to_owned()),
+                    ("webhook-id", notice.id.clone()),
+                    ("webhook-timestamp", seconds.to_string()),
+                ];
+                if !secrets.is_empty() {
+                    headers.push(("webhook-signature", signature(secrets, &notice.id, seconds, &body)));
+                }
+                Message { headers, body }
+            }
+            Form::Slack => {
+                let headers = vec![("content-type", "application/json".to_owned())];
+                Message { headers, body: slack::body(notice).to_string().into_bytes() }
+            }
+            Form::CdEvents(source) => {
+                let event = cdevents::event(notice, source);
+                let mut headers = event.headers;
+                headers.push(("content-type", "application/cdevents+json; charset=utf-8".to_owned()));
+                Message { headers, body: event.body.to_string().into_bytes() }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    /// The name and the host; never the path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.name, self.client)
+    }
+}
+
+/// Splits an address after its host: what follows may be a secret.
+fn split(url: &str) -> Result<(&str, &str), TargetError> {
+    let refuse = |why: &str| Err(TargetError::Address { why: why.to_owned() });
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return refuse("it does not start with http:// or https://");
+    };
+    if !matches!(scheme, "http" | "https") {
+        return refuse("it does not start with http:// or https://");
+    }
+    if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return refuse("it has a blank or a line end in it");
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    if rest[end..].contains('#') {
+        return refuse("it has a fragment (#)");
+    }
+    if end == 0 {
+        return refuse("it names no host");
+    }
+    Ok(url.split_at(scheme.len() + 3 + end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slack(url: &str) -> Result<Target, TargetError> {
+        Target::slack(&Secret::new(url), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_path_is_never_shown() {
+        let target = slack("https://hooks.slack.com/services/T000/B000/abcdefghXYZ?token=12345678").unwrap();
+        assert_eq!(target.to_string(), "slack at https://hooks.slack.com");
+        let debug = format!("{target:?}");
+        assert!(!debug.contains("abcdefghXYZ") && !debug.contains("12345678"), "{debug}");
+        assert_eq!(target.redact("no abcdefghXYZ here"), "no … here");
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_used_are_refused_without_being_shown() {
+        for url in [
+            "",
+            "hooks.slack.com/services/secret-part",
+            "ftp://host/secret-part",
+            "https:///secret-part",
+            "https://host/secret part",
+            "https://host/secret#part",
+            "https://ho st/",
+            "https://user:pw@/x",
+        ] {
+            let error = slack(url).map(|target| target.to_string()).unwrap_err().to_string();
+            assert!(!error.contains("secret") && !error.contains("pw"), "{error}");
+        }
+    }
+}
