@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Format, Screen, line};
 use crate::settings::{Setting, Settings, flags, reference, schema};
+use crate::telling::Telling;
 
 /// All commands.
 #[must_use]
@@ -27,6 +28,7 @@ pub fn command() -> Command {
         matches!(s.section(), "local" | "state")
             || matches!(s.flag, "backend" | "service" | "pool" | "health-path")
     };
+    let told = |s: &Setting| matches!(s.section(), "notify") || matches!(s.flag, "service" | "pool");
     let journal = |s: &Setting| matches!(s.section(), "state") || matches!(s.flag, "service" | "pool");
     Command::new("canary-cli")
         .about("Ships a binary to a fleet, one node at a time, and takes it back when it is bad.")
@@ -88,6 +90,11 @@ pub fn command() -> Command {
             "Holds a fleet of processes of this host until it is stopped",
             served,
         ))
+        .subcommand(
+            Command::new("notify").about("Tries the notifications out").subcommand_required(true).subcommand(
+                with_settings("test", "Sends each receiver a notification marked as a test", told),
+            ),
+        )
         .subcommand(demo())
         .subcommand(init())
         .subcommands(reading())
@@ -250,7 +257,11 @@ pub(crate) fn run(
         commands::init::init(matches, environment, registry, &screen)
     } else {
         Settings::read(named_file(leaf).as_deref(), Some(leaf), environment, registry).and_then(|settings| {
-            commands::dispatch(name, matches, Context { settings, environment, screen: &screen })
+            commands::dispatch(
+                name,
+                matches,
+                Context { settings, environment, screen: &screen, telling: Telling::default() },
+            )
         })
     };
     match result {

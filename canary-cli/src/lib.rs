@@ -8,6 +8,7 @@ pub mod error;
 mod program;
 pub mod render;
 pub mod settings;
+mod telling;
 pub mod wiring;
 
 pub use program::Cli;

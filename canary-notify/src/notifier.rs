@@ -54,6 +54,7 @@ impl Notifier {
         let ledger = Arc::new(ledger);
         let mut story = Story::new(config.about.clone(), config.hold_after);
         let past = ends(&mut story, records);
+        story.was_before();
         let (mut lanes, mut queues) = (Vec::new(), Vec::new());
         for target in targets {
             let queue = Arc::new(Queue::new(config.queue));

@@ -36,6 +36,8 @@ pub struct Story {
     journal_lost: Option<String>,
     ended: bool,
     unrecorded: u64,
+    /// Whether this process had a part in it.
+    live: bool,
 }
 
 impl Story {
@@ -58,21 +60,29 @@ impl Story {
             journal_lost: None,
             ended: false,
             unrecorded: 0,
+            live: false,
         }
     }
 
     /// Says that a rollout was asked for, before its first record.
     pub fn begin(&mut self, rollout: RolloutId, actor: String, reason: Option<String>) {
         self.turn_to(&rollout);
+        self.live = true;
+        self.ended = false;
         self.actor = Some(actor);
         self.reason = reason;
     }
 
-    /// The rollout at hand, if it has not ended.
+    /// What was recorded so far is of earlier processes: it is known, and not this one's to end.
+    pub fn was_before(&mut self) {
+        self.live = false;
+    }
+
+    /// The rollout at hand, if it has not ended and this process had a part in it.
     #[must_use]
     pub const fn open(&self) -> Option<&RolloutId> {
         match &self.rollout {
-            Some(rollout) if !self.ended => Some(rollout),
+            Some(rollout) if self.live && !self.ended => Some(rollout),
             _ => None,
         }
     }
@@ -155,6 +165,7 @@ impl Story {
 
     fn take(&mut self, time: Timestamp, entry: &Entry, id: String) -> Option<Notice> {
         self.turn_to(entry.rollout()?);
+        self.live = true;
         let (kind, summary, details) = match entry {
             Entry::GateReviewed { actor, review, .. } => {
                 self.actor = Some(actor.clone());

@@ -60,6 +60,8 @@ pub struct Target {
     /// What follows the host: paths and queries of incoming webhooks hold tokens.
     path: Secret,
     form: Form,
+    host: String,
+    port: u16,
 }
 
 impl Target {
@@ -110,13 +112,40 @@ impl Target {
             Some(token) => builder.bearer_token(token.reveal()),
             None => builder,
         };
-        Ok(Self { name, client: builder.build()?, path: Secret::new(path), form })
+        let (host, port) = authority(base);
+        Ok(Self { name, client: builder.build()?, path: Secret::new(path), form, host, port })
     }
 
     /// Its name: `webhook`, `slack` or `cdevents`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether each body is signed.
+    #[must_use]
+    pub const fn signed(&self) -> bool {
+        matches!(&self.form, Form::Webhook(secrets) if !secrets.is_empty())
+    }
+
+    /// Whether what is sent can be read on the way: plain HTTP to another host.
+    #[must_use]
+    pub fn readable_on_the_way(&self) -> bool {
+        let loopback = matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        !self.client.to_string().starts_with("https://") && !loopback
+    }
+
+    /// Opens a connection, sends nothing and closes it.
+    ///
+    /// # Errors
+    /// Why there is none, within `deadline`.
+    pub async fn reach(&self, deadline: Duration) -> Result<(), String> {
+        let connecting = tokio::net::TcpStream::connect((self.host.as_str(), self.port));
+        match tokio::time::timeout(deadline, connecting).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(format!("no connection: {error}")),
+            Err(_) => Err("no connection in time".to_owned()),
+        }
     }
 
     /// Path and query of its address.
@@ -167,6 +196,19 @@ impl fmt::Display for Target {
     }
 }
 
+/// Host and port of a base that the client has accepted.
+fn authority(base: &str) -> (String, u16) {
+    let (scheme, rest) = base.split_once("://").unwrap_or(("http", base));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let default = if scheme == "https" { 443 } else { 80 };
+    let colon = rest.rfind(':').filter(|at| !rest[*at..].contains(']'));
+    let (host, port) = match colon {
+        Some(at) => (&rest[..at], rest[at + 1..].parse().unwrap_or(default)),
+        None => (rest, default),
+    };
+    (host.trim_matches(['[', ']']).to_owned(), port)
+}
+
 /// Splits an address after its host: what follows may be a secret.
 fn split(url: &str) -> Result<(&str, &str), TargetError> {
     let refuse = |why: &str| Err(TargetError::Address { why: why.to_owned() });
@@ -204,6 +246,18 @@ mod tests {
         let debug = format!("{target:?}");
         assert!(!debug.contains("abcdefghXYZ") && !debug.contains("12345678"), "{debug}");
         assert_eq!(target.redact("no abcdefghXYZ here"), "no … here");
+    }
+
+    #[test]
+    fn hosts_and_ports() {
+        for (base, host, port) in [
+            ("https://a.example", "a.example", 443),
+            ("http://a.example:8080", "a.example", 8080),
+            ("http://user:pw@[::1]:99", "::1", 99),
+            ("https://[::1]", "::1", 443),
+        ] {
+            assert_eq!(authority(base), (host.to_owned(), port));
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(super) async fn conduct(
     control: &Control,
     engine: impl Future<Output = Result<Report, JournalError>>,
 ) -> Result<Report, CommandError> {
-    let _signals = signals::listen(control.clone(), cx.settings.actor.clone(), cx.screen.clone())?;
+    let (actor, screen) = (cx.settings.actor.clone(), cx.screen.clone());
+    let _signals = signals::listen(control.clone(), actor, screen, cx.telling.clone())?;
     let (inbox, clock) = (cx.inbox(), SystemClock::new());
     let ended = tokio::select! {
         ended = engine => ended,

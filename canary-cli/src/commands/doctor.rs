@@ -12,6 +12,7 @@ use super::status::in_use;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{line, table, words};
 use crate::settings::SETTINGS;
+use crate::telling;
 use crate::wiring::{self, Fleet};
 
 pub(super) async fn doctor(cx: &Context<'_>, settings: bool) -> Result<u8, CommandError> {
@@ -19,6 +20,7 @@ pub(super) async fn doctor(cx: &Context<'_>, settings: bool) -> Result<u8, Comma
         show_settings(cx);
     }
     let mut checks = local(cx);
+    checks.extend(telling::checks(cx).await);
     let fleet = Fleet::of(&cx.settings).await?;
     let own = fleet.look().await;
     let names: BTreeSet<_> = own.checks.iter().map(|check| check.name.clone()).collect();

@@ -28,7 +28,7 @@ impl Open {
 
 impl Context<'_> {
     /// The directory of the service's journal and artifacts.
-    pub(super) fn service_directory(&self) -> PathBuf {
+    pub(crate) fn service_directory(&self) -> PathBuf {
         self.settings.state_dir.join(self.settings.spec.service.as_str())
     }
 
@@ -54,6 +54,7 @@ impl Context<'_> {
         let journal = FileJournal::open(self.journal_path(), &writer, random, Arc::clone(clock))
             .map_err(|error| explain(&error))?;
         let records = journal.records().await.map_err(|error| explain(&error))?;
+        self.telling.start(self, &records)?;
         Ok(Open { journal: Arc::new(journal), records })
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod init;
 mod journal;
 pub(crate) mod listed;
 mod log;
+mod notify;
 mod plan;
 mod resume;
 mod rollback;
@@ -32,6 +33,7 @@ use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind, chain};
 use crate::render::{Screen, line};
 use crate::settings::{Key, Settings};
+use crate::telling::Telling;
 
 /// What every command works with.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: Settings,
     pub(crate) environment: &'a Environment,
     pub(crate) screen: &'a Screen,
+    pub(crate) telling: Telling,
 }
 
 /// Runs a command; the result is the exit code.
@@ -50,8 +53,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }
+    let (telling, screen) = (cx.telling.clone(), cx.screen);
     runtime()?.block_on(async {
-        match name {
+        let result = match name {
             "run" => run::run(&cx).await,
             "plan" => plan::plan(&cx).await,
             "resume" => resume::resume(&cx, matches.get_flag("back")).await,
@@ -63,8 +67,11 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             "doctor" => doctor::doctor(&cx, matches.get_flag("settings")).await,
             "gate" => gate::gate(&cx).await,
             "serve" => serve::serve(&cx).await,
+            "notify" => notify::test(&cx).await,
             other => Err(CommandError::bug(format!("no command handles {other:?}"))),
-        }
+        };
+        telling.ended(screen, &result).await;
+        result
     })
 }
 
@@ -96,11 +103,13 @@ impl Context<'_> {
     /// A new rollout's id, actor and reason.
     fn order(&self, clock: &dyn Clock) -> Result<Order, CommandError> {
         let random = u32::from_ne_bytes(random::<4>()?);
-        Ok(Order {
+        let order = Order {
             rollout: RolloutId::new(clock.now(), random),
             actor: self.settings.actor.clone(),
             reason: self.settings.reason.clone(),
-        })
+        };
+        self.telling.begin(&order);
+        Ok(order)
     }
 
     /// Tells programs how a rollout ended; people have been told by its last record.

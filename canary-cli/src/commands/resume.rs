@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canary_core::control::Control;
-use canary_core::engine;
+use canary_core::engine::{self, Order};
 use canary_core::journal::{FileJournal, Request, RolloutView, Wish};
 use canary_core::plan::Purpose;
 use canary_core::traits::{Clock, EventSink, SystemClock};
@@ -41,6 +41,11 @@ pub(super) async fn go_on(
     view: RolloutView,
     back: bool,
 ) -> Result<u8, CommandError> {
+    cx.telling.begin(&Order {
+        rollout: view.id.clone(),
+        actor: cx.settings.actor.clone(),
+        reason: view.reason.clone(),
+    });
     let mut settings = cx.settings.clone();
     settings.spec = view.plan.spec.clone();
     let fleet = Fleet::of(&settings).await?;
@@ -49,7 +54,7 @@ pub(super) async fn go_on(
         cx.screen.lines(plan_lines(&view.plan, cx.screen.paint));
     }
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::resuming(cx.screen.clone(), view.plan.clone()));
-    let backends = fleet.backends(Some(journal), vec![sink]);
+    let backends = fleet.backends(Some(journal), cx.telling.with(sink));
     let control = Control::default();
     let actor = cx.settings.actor.clone();
     if back {

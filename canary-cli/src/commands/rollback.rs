@@ -41,9 +41,9 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
         return super::resume::go_on(&cx, open.journal, view, back).await;
     }
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(cx.screen.clone()));
-    let backends = fleet.backends(Some(open.journal), vec![sink]);
-    let plan = prepare(&cx, &backends, &open.records).await?;
+    let backends = fleet.backends(Some(open.journal), cx.telling.with(sink));
     let order = cx.order(fleet.clock.as_ref())?;
+    let plan = prepare(&cx, &backends, &open.records).await?;
     let (control, planned, rollout) = (Control::default(), plan.clone(), order.rollout.clone());
     let engine = roll_back(&backends, plan, order, &control);
     let report = conduct(&cx, &rollout, &control, engine).await?;

@@ -28,7 +28,7 @@ pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
     }
     let order = cx.order(fleet.clock.as_ref())?;
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(cx.screen.clone()));
-    let backends = fleet.backends(Some(open.journal), vec![sink]);
+    let backends = fleet.backends(Some(open.journal), cx.telling.with(sink));
     let seen = cx.examine(&fleet, &backends, &gate, artifact, &order).await?;
     let (Some(plan), Some(permit), true) = (seen.plan, seen.review.permit(), seen.reasons.is_empty()) else {
         backends.refuse(&order, seen.reasons.clone()).await.map_err(|error| explain(&error))?;

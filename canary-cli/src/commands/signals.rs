@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Screen, line};
+use crate::telling::Telling;
 
 /// Ends the listening when dropped.
 #[derive(Debug)]
@@ -19,7 +20,12 @@ impl Drop for Listening {
 }
 
 /// Listens for the interrupt, the termination and the hangup signal.
-pub(super) fn listen(control: Control, actor: String, screen: Screen) -> Result<Listening, CommandError> {
+pub(super) fn listen(
+    control: Control,
+    actor: String,
+    screen: Screen,
+    telling: Telling,
+) -> Result<Listening, CommandError> {
     let install = |kind| {
         signal(kind).map_err(|error| {
             CommandError::new(ErrorKind::Refused, format!("cannot listen for signals: {error}"), "")
@@ -27,7 +33,7 @@ pub(super) fn listen(control: Control, actor: String, screen: Screen) -> Result<
     };
     let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [interrupt, terminate, hangup] = signals.map(install);
-    Ok(Listening(tokio::spawn(answer([interrupt?, terminate?, hangup?], control, actor, screen))))
+    Ok(Listening(tokio::spawn(answer([interrupt?, terminate?, hangup?], control, actor, screen, telling))))
 }
 
 async fn answer(
@@ -35,6 +41,7 @@ async fn answer(
     control: Control,
     actor: String,
     screen: Screen,
+    telling: Telling,
 ) {
     let mut asked = 0;
     loop {
@@ -65,6 +72,7 @@ async fn answer(
                     &screen,
                     "ended at once: `canary-cli status` shows what is where, `canary-cli resume` goes on, `canary-cli abort` goes back",
                 );
+                telling.cut_short().await;
                 std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
             }
         }

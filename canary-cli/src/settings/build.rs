@@ -15,7 +15,7 @@ use super::address::HaproxyAddress;
 use super::layers::Layers;
 use super::table::Key;
 use super::values::Given as _;
-use super::{IncusEndpoint, IncusSettings, MigrationSettings, Settings, SourceSettings};
+use super::{IncusEndpoint, IncusSettings, MigrationSettings, NotifySettings, Settings, SourceSettings};
 use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
 
@@ -54,6 +54,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
         state_dir,
         actor: layers.text(Key::Actor).given(),
         reason: layers.text(Key::Reason),
+        notify: notify(&layers, environment),
         layers,
     }
 }
@@ -65,6 +66,22 @@ pub(super) fn target(layers: &Layers) -> Result<RemotePath, ArtifactError> {
         layers.remote_path(Key::InstallDir).given(),
         layers.text(Key::BinaryName).given()
     ))
+}
+
+fn notify(layers: &Layers, environment: &Environment) -> NotifySettings {
+    let path = |key| layers.path(key).map(|path| environment.directory.join(path));
+    let pool = || layers.pool(Key::Pool).given().to_string();
+    NotifySettings {
+        webhook_url: layers.text(Key::NotifyWebhookUrl),
+        webhook_secret_file: path(Key::NotifyWebhookSecretFile),
+        slack_url_file: path(Key::NotifySlackUrlFile),
+        cdevents_url: layers.text(Key::NotifyCdeventsUrl),
+        cdevents_token_file: path(Key::NotifyCdeventsTokenFile),
+        on: layers.text(Key::NotifyOn).given(),
+        environment: layers.text(Key::NotifyEnvironment).unwrap_or_else(pool),
+        hold_after: layers.time(Key::NotifyHoldAfter).given(),
+        flush_timeout: layers.time(Key::NotifyFlushTimeout).given(),
+    }
 }
 
 fn haproxy(layers: &Layers) -> HaproxyAddress {

@@ -86,6 +86,8 @@ pub struct Settings {
     pub actor: String,
     /// Why the change is made.
     pub reason: Option<String>,
+    /// Whom to tell.
+    pub notify: NotifySettings,
     /// Every setting with its origin.
     pub layers: Layers,
 }
@@ -117,6 +119,29 @@ pub struct LocalSettings {
     pub close_timeout: Duration,
     /// What becomes of the processes then.
     pub on_stop: OnStop,
+}
+
+/// Whom to tell of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifySettings {
+    /// The webhook's address.
+    pub webhook_url: Option<String>,
+    /// The file with its signing secrets.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// The file with the address of a Slack-compatible webhook.
+    pub slack_url_file: Option<PathBuf>,
+    /// The address of a receiver of `CDEvents`.
+    pub cdevents_url: Option<String>,
+    /// The file with its bearer token.
+    pub cdevents_token_file: Option<PathBuf>,
+    /// `all`, `problems` or `ends`.
+    pub on: String,
+    /// The environment's name.
+    pub environment: String,
+    /// When a hold is told.
+    pub hold_after: Duration,
+    /// How long to wait at the end.
+    pub flush_timeout: Duration,
 }
 
 /// The way to the Incus daemon.

@@ -48,6 +48,9 @@ A value is judged without a minimum of requests, unless the source tells how man
 | variable | meaning |
 | --- | --- |
 | `CANARY_CONFIG` | the file to read, as `-f` |
+| `CANARY_NOTIFY_WEBHOOK_SECRET` | the webhook's secrets themselves; the file comes first |
+| `CANARY_NOTIFY_SLACK_URL` | the Slack-compatible address itself; the file comes first |
+| `CANARY_NOTIFY_CDEVENTS_TOKEN` | the token itself; the file comes first |
 | `NO_COLOR` | set to anything: no colours |
 ";
 

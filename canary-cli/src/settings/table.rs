@@ -314,6 +314,30 @@ settings! {
     /// The longest delay before trying again.
     RetryCap = "retry.cap", "CANARY_RETRY_CAP", "retry-cap", time(MILLISECOND, HOUR), Time(defaults::RETRY_CAP);
 
+    /// A webhook that is told of rollouts, as JSON.
+    NotifyWebhookUrl = "notify.webhook_url", "CANARY_NOTIFY_WEBHOOK_URL", "notify-webhook-url", Kind::Url, Unset;
+    /// A file with the secrets that the webhook's bodies are signed with, one a line, the newest first.
+    NotifyWebhookSecretFile = "notify.webhook_secret_file", "CANARY_NOTIFY_WEBHOOK_SECRET_FILE", "notify-webhook-secret-file",
+        Kind::File, Unset;
+    /// A file with the address of a Slack-compatible incoming webhook, which is a secret.
+    NotifySlackUrlFile = "notify.slack_url_file", "CANARY_NOTIFY_SLACK_URL_FILE", "notify-slack-url-file", Kind::File, Unset;
+    /// A receiver of CDEvents.
+    NotifyCdeventsUrl = "notify.cdevents_url", "CANARY_NOTIFY_CDEVENTS_URL", "notify-cdevents-url", Kind::Url, Unset;
+    /// A file with the bearer token for the receiver of CDEvents.
+    NotifyCdeventsTokenFile = "notify.cdevents_token_file", "CANARY_NOTIFY_CDEVENTS_TOKEN_FILE", "notify-cdevents-token-file",
+        Kind::File, Unset;
+    /// What is told: everything, problems, or ends.
+    NotifyOn = "notify.on", "CANARY_NOTIFY_ON", "notify-on", Kind::Choice(&["all", "problems", "ends"]), Text("all");
+    /// The environment's name in notifications.
+    NotifyEnvironment = "notify.environment", "CANARY_NOTIFY_ENVIRONMENT", "notify-environment", Kind::Words,
+        Computed("the pool's name");
+    /// A watch without data, or a step that waits, is told once it lasts this long.
+    NotifyHoldAfter = "notify.hold_after", "CANARY_NOTIFY_HOLD_AFTER", "notify-hold-after", time(SECOND, DAY),
+        Time(Duration::from_secs(300));
+    /// How long a command waits at its end for notifications that are still on their way.
+    NotifyFlushTimeout = "notify.flush_timeout", "CANARY_NOTIFY_FLUSH_TIMEOUT", "notify-flush-timeout",
+        time(Duration::ZERO, HOUR), Time(Duration::from_secs(10));
+
     /// Who is responsible for the change, for the record.
     Actor = "actor", "CANARY_ACTOR", "actor", Kind::Words, Computed("SUDO_USER or USER, at the host's name");
     /// Why the change is made, for the record.

@@ -114,6 +114,20 @@ fn a_command_that_ends_early_is_told_once_wherever_it_was() {
 }
 
 #[test]
+fn a_rollout_of_an_earlier_process_is_not_this_ones_to_end() {
+    let mut story = story();
+    for record in records(vec![started(Purpose::RollOut)]) {
+        story.recorded(&record);
+    }
+    story.was_before();
+    let refused = || Outcome::Refused { reasons: Vec::new() };
+    assert_eq!(story.abandoned(NOW, refused(), String::new()), None);
+    story.begin(id(), "bob".to_owned(), None);
+    let notice = story.abandoned(NOW, refused(), String::new()).unwrap();
+    assert_eq!((notice.actor.as_deref(), notice.artifact), (Some("bob"), Some(Digest::of(b"new"))));
+}
+
+#[test]
 fn a_resumed_rollout_ends_anew() {
     let resumed = Entry::Resumed { rollout: id(), actor: "bob".to_owned() };
     let interrupted = finished(Outcome::Interrupted { at: "b1: watch".to_owned() });

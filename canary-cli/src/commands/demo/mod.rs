@@ -16,6 +16,7 @@ use super::signals;
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::Screen;
+use crate::telling::Telling;
 
 use fault::Fault;
 pub(crate) use fault::{FAULTS, serve};
@@ -35,7 +36,8 @@ pub(crate) fn demo(
     let fault = Fault::named(matches)?;
     super::runtime()?.block_on(async {
         let control = Control::default();
-        let _signals = signals::listen(control.clone(), environment.actor(), screen.clone())?;
+        let _signals =
+            signals::listen(control.clone(), environment.actor(), screen.clone(), Telling::default())?;
         let stage = tokio::select! {
             stage = Stage::set(environment) => stage?,
             () = asked(&control) => return Ok(ErrorKind::Interrupted.exit_code()),

@@ -1,0 +1,239 @@
+//! Who is told of a command's rollout besides the screen, and that the last word arrives before the process ends.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use canary_core::engine::{Check, Order, Outcome};
+use canary_core::journal::Record;
+use canary_core::traits::EventSink;
+use canary_notify::{
+    About, Choice, DeliveryError, Notifier, NotifyConfig, Report, Secret, SigningSecret, Target,
+};
+
+use crate::commands::Context;
+use crate::error::{CommandError, ErrorKind, chain};
+use crate::render::{Screen, line};
+use crate::settings::{Key, Settings};
+
+/// How long a process that is ended by signals waits for its last word to arrive.
+const LAST_WORD: Duration = Duration::from_secs(2);
+/// How long one try of a delivery may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// The receivers of one command; nobody until the journal is open. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Telling(Arc<OnceLock<Active>>);
+
+#[derive(Debug)]
+struct Active {
+    notifier: Arc<Notifier>,
+    flush: Duration,
+}
+
+impl Telling {
+    /// Sets the receivers up, now that the journal is open and tells what happened before.
+    pub(crate) fn start(&self, cx: &Context<'_>, records: &[Record]) -> Result<(), CommandError> {
+        let targets = targets(&cx.settings, cx)?;
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let notifier = Arc::new(Notifier::start(config(cx), targets, records));
+        // A second journal in one command would be told of by the first one's receivers.
+        let _ = self.0.set(Active { notifier, flush: cx.settings.notify.flush_timeout });
+        Ok(())
+    }
+
+    /// All listeners of a rollout: the screen and the receivers.
+    pub(crate) fn with(&self, screen: Arc<dyn EventSink>) -> Vec<Arc<dyn EventSink>> {
+        let mut sinks = vec![screen];
+        sinks.extend(self.0.get().map(|active| Arc::clone(&active.notifier) as Arc<dyn EventSink>));
+        sinks
+    }
+
+    /// A rollout was asked for: from now on its end is told, whatever ends the command.
+    pub(crate) fn begin(&self, order: &Order) {
+        if let Some(active) = self.0.get() {
+            active.notifier.begin(order.rollout.clone(), order.actor.clone(), order.reason.clone());
+        }
+    }
+
+    /// The command has ended: tells an end that the engine did not, and waits for what is on its way.
+    ///
+    /// What does not arrive is a warning; it changes nothing else.
+    pub(crate) async fn ended(&self, screen: &Screen, result: &Result<u8, CommandError>) {
+        let Some(active) = self.0.get() else { return };
+        if let Err(error) = result {
+            let why: Vec<_> = error.problems.iter().map(|problem| problem.message.clone()).collect();
+            let why = why.join("; ");
+            active.notifier.abandon(outcome(error.kind, &why), format!("the command ended early: {why}"));
+        }
+        for report in active.notifier.close(active.flush).await {
+            if let Some(warning) = warning(&report) {
+                warn(screen, &warning);
+            }
+        }
+    }
+
+    /// The process ends at once by a signal: tells that, and waits a moment.
+    pub(crate) async fn cut_short(&self) {
+        let Some(active) = self.0.get() else { return };
+        let at = "the end of the step in hand".to_owned();
+        let summary = "ended at once by a third signal: everything was left as it was".to_owned();
+        active.notifier.abandon(Outcome::Interrupted { at }, summary);
+        active.notifier.close(active.flush.min(LAST_WORD)).await;
+    }
+}
+
+/// An error as the outcome with its exit code.
+fn outcome(kind: ErrorKind, why: &str) -> Outcome {
+    match kind {
+        ErrorKind::Stuck | ErrorKind::Bug => Outcome::Stuck { reason: why.to_owned() },
+        ErrorKind::Interrupted => Outcome::Interrupted { at: why.to_owned() },
+        ErrorKind::Usage | ErrorKind::Refused | ErrorKind::Undecided => {
+            Outcome::Refused { reasons: vec![why.to_owned()] }
+        }
+    }
+}
+
+/// What a person should know of a receiver that did not get everything.
+fn warning(report: &Report) -> Option<String> {
+    if report.complete() {
+        return None;
+    }
+    let lost = report.failed + report.dropped + report.left;
+    let mut text =
+        format!("{}: {lost} of {} notifications did not arrive", report.target, lost + report.delivered);
+    if report.left > 0 {
+        text.push_str(&format!(", {} when time was up (notify.flush_timeout)", report.left));
+    }
+    if report.dropped > 0 {
+        text.push_str(&format!(", {} because too many were waiting", report.dropped));
+    }
+    text.extend(report.error.iter().map(|error| format!("; last: {error}")));
+    text.push_str("; ends that did not arrive are sent by the next run, resume or rollback");
+    Some(text)
+}
+
+fn warn(screen: &Screen, text: &str) {
+    if screen.json() {
+        screen.line(line("warning", serde_json::json!({ "message": text })));
+    } else {
+        screen.line(screen.paint.careful(&format!("warning: {text}")));
+    }
+}
+
+fn config(cx: &Context<'_>) -> NotifyConfig {
+    let settings = &cx.settings;
+    let about = About {
+        service: settings.spec.service.to_string(),
+        pool: settings.spec.pool.to_string(),
+        environment: settings.notify.environment.clone(),
+        host: cx.environment.host.clone(),
+    };
+    NotifyConfig {
+        choice: match settings.notify.on.as_str() {
+            "problems" => Choice::Problems,
+            "ends" => Choice::Ends,
+            _ => Choice::All,
+        },
+        hold_after: settings.notify.hold_after,
+        ledger: Some(cx.service_directory().join("notified.json")),
+        ..NotifyConfig::new(about)
+    }
+}
+
+/// The receivers that the settings name.
+pub(crate) fn targets(settings: &Settings, cx: &Context<'_>) -> Result<Vec<Target>, CommandError> {
+    let notify = &settings.notify;
+    let secret = |key, file: Option<&Path>, variable| secret(cx, key, file, variable);
+    let mut targets = Vec::new();
+    if let Some(url) = &notify.webhook_url {
+        let key = Key::NotifyWebhookSecretFile;
+        let text = secret(key, notify.webhook_secret_file.as_deref(), "CANARY_NOTIFY_WEBHOOK_SECRET")?;
+        let secrets = text.map_or_else(|| Ok(Vec::new()), |text| SigningSecret::parse_all(&text));
+        let secrets = secrets.map_err(|error| unusable(cx, key, &error))?;
+        let target = Target::webhook(&Secret::new(url), secrets, ATTEMPT);
+        targets.push(target.map_err(|error| unusable(cx, Key::NotifyWebhookUrl, &error))?);
+    }
+    let key = Key::NotifySlackUrlFile;
+    if let Some(url) = secret(key, notify.slack_url_file.as_deref(), "CANARY_NOTIFY_SLACK_URL")? {
+        targets.push(Target::slack(&url, ATTEMPT).map_err(|error| unusable(cx, key, &error))?);
+    }
+    if let Some(url) = &notify.cdevents_url {
+        let key = Key::NotifyCdeventsTokenFile;
+        let token = secret(key, notify.cdevents_token_file.as_deref(), "CANARY_NOTIFY_CDEVENTS_TOKEN")?;
+        let source = format!("/canary/{}", cx.environment.host);
+        let target = Target::cdevents(&Secret::new(url), source, token.as_ref(), ATTEMPT);
+        targets.push(target.map_err(|error| unusable(cx, Key::NotifyCdeventsUrl, &error))?);
+    }
+    Ok(targets)
+}
+
+/// A secret out of a file, else out of a variable; never out of a flag, which every process of the host could read.
+fn secret(
+    cx: &Context<'_>,
+    key: Key,
+    file: Option<&Path>,
+    variable: &str,
+) -> Result<Option<Secret>, CommandError> {
+    let Some(path) = file else { return Ok(cx.environment.text(variable).map(Secret::new)) };
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text))),
+        Ok(_) => Err(told(cx, key, &format!("{} is empty", path.display()))),
+        Err(error) => Err(told(cx, key, &format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+fn unusable(cx: &Context<'_>, key: Key, error: &dyn std::error::Error) -> CommandError {
+    told(cx, key, &chain(error))
+}
+
+fn told(cx: &Context<'_>, key: Key, why: &str) -> CommandError {
+    let (name, origin) = (key.setting().key, cx.settings.layers.origin(key));
+    CommandError::usage(
+        format!("{name} ({origin}): {why}"),
+        "correct it; `canary-cli notify test` tries it out",
+    )
+}
+
+/// What `doctor` says of the receivers; sends nothing.
+pub(crate) async fn checks(cx: &Context<'_>) -> Vec<Check> {
+    let name = "notify";
+    let targets = match targets(&cx.settings, cx) {
+        Ok(targets) => targets,
+        Err(error) => return error.problems.into_iter().map(|p| Check::failed(name, p.message)).collect(),
+    };
+    let mut checks = Vec::new();
+    for target in &targets {
+        let signed = if target.signed() { ", signed" } else { "" };
+        let text = format!("{target}{signed}, told of {}", cx.settings.notify.on);
+        // A rollout runs without its receivers, too: nothing here stops one.
+        checks.push(match target.reach(Duration::from_secs(3)).await {
+            Ok(()) => Check::ok(name, text),
+            Err(why) => Check::warn(name, format!("{target}: {why}")),
+        });
+        if target.name() == "webhook" && !target.signed() {
+            let text =
+                "the webhook is not signed; set notify.webhook_secret_file so that it can tell who sent it";
+            checks.push(Check::warn(name, text));
+        }
+        if target.readable_on_the_way() {
+            checks
+                .push(Check::warn(name, format!("{target}: what is sent can be read on the way; use https")));
+        }
+    }
+    checks
+}
+
+/// Sends each receiver a test, once.
+pub(crate) async fn tests(
+    cx: &Context<'_>,
+) -> Result<Vec<(Target, Result<(), DeliveryError>)>, CommandError> {
+    let mut results = Vec::new();
+    for target in targets(&cx.settings, cx)? {
+        let result = Notifier::test(&target, &config(cx)).await;
+        results.push((target, result));
+    }
+    Ok(results)
+}

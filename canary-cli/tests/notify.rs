@@ -1,0 +1,170 @@
+//! Notifications by the real program: a refused rollout is told once, and receivers change nothing about it.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
+const SECRET: &str = "a-signing-secret-that-nobody-sees";
+const TOKEN: &str = "T0000SECRETB0000SECRET";
+
+/// Requests that came: the whole text of each.
+type Seen = Arc<Mutex<Vec<String>>>;
+
+/// A receiver that answers 200, or never.
+fn receiver(answers: bool) -> (String, Seen) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Seen::default();
+    let shared = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming().flatten() {
+            let mut stream: TcpStream = stream;
+            shared.lock().unwrap().push(read(&mut stream));
+            if answers {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
+            } else {
+                open.push(stream);
+            }
+        }
+    });
+    (url, seen)
+}
+
+fn read(stream: &mut TcpStream) -> String {
+    let (mut all, mut chunk) = (Vec::new(), vec![0; 65_536]);
+    loop {
+        let text = String::from_utf8_lossy(&all).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.unwrap_or("0").parse::<usize>().unwrap() {
+                return text;
+            }
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => return text,
+            Ok(count) => all.extend_from_slice(&chunk[..count]),
+        }
+    }
+}
+
+/// The program in a directory where nothing answers, so that every rollout is refused.
+fn program(dir: &Path, command: &[&str]) -> Command {
+    std::fs::write(dir.join("release"), b"a release").unwrap();
+    let mut program = Command::new(PROGRAM);
+    program
+        .args(command)
+        .args(["--output", "plain"])
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
+    program.env("ARTIFACT", dir.join("release")).env("CANARY_STATE_DIR", dir.join("state"));
+    program.env("INCUS_SOCKET", dir.join("no.socket")).env("CANARY_HAPROXY_ADDRESS", "unix:/nowhere.sock");
+    program.env("LB_URL", "http://127.0.0.1:9").env("PROM_URL", "http://127.0.0.1:9");
+    program.env("CANARY_RETRY_BUDGET", "0");
+    program
+}
+
+fn told(output: &Output) -> String {
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(!out.contains(SECRET) && !err.contains(SECRET), "a secret was shown: {out}{err}");
+    assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "an address was shown: {out}{err}");
+    out + &err
+}
+
+fn bodies(seen: &Seen) -> Vec<Value> {
+    let seen = seen.lock().unwrap();
+    seen.iter().map(|text| serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()).collect()
+}
+
+#[test]
+fn a_refused_run_is_told_once_to_each_receiver() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hook, seen) = receiver(true);
+    let (slack, seen_by_slack) = receiver(true);
+    std::fs::write(dir.path().join("slack"), format!("{slack}/services/{TOKEN}\n")).unwrap();
+    let mut run = program(dir.path(), &["run"]);
+    run.env("CANARY_NOTIFY_WEBHOOK_URL", format!("{hook}/canary"));
+    run.env("CANARY_NOTIFY_WEBHOOK_SECRET", SECRET)
+        .env("CANARY_NOTIFY_SLACK_URL_FILE", dir.path().join("slack"));
+    let output = run.output().unwrap();
+    let text = told(&output);
+    assert_eq!(output.status.code(), Some(10), "{text}");
+    assert!(!text.contains("did not arrive"), "{text}");
+    let ends: Vec<_> = bodies(&seen).into_iter().filter(|body| body["type"] == "rollout.ended").collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    assert_eq!(ends[0]["data"]["outcome"], "refused");
+    assert_eq!(ends[0]["data"]["exit_code"], 10);
+    assert!(seen.lock().unwrap().iter().all(|request| request.contains("\r\nwebhook-signature: v1,")));
+    let messages = bodies(&seen_by_slack);
+    assert!(messages.last().unwrap()["text"].as_str().unwrap().contains("refused"), "{messages:?}");
+    // A second run is a rollout of its own: its id is another, and nothing of the first is sent again.
+    run.output().unwrap();
+    let mut ids: Vec<_> = bodies(&seen).iter().map(|body| body["id"].to_string()).collect();
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "something was sent twice");
+}
+
+#[test]
+fn a_dead_receiver_changes_neither_outcome_nor_lasts_longer_than_the_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hook, seen) = receiver(false);
+    let alone = program(dir.path(), &["run"]).output().unwrap();
+    let mut run = program(dir.path(), &["run"]);
+    run.env("CANARY_NOTIFY_WEBHOOK_URL", format!("{hook}/canary"));
+    run.env("CANARY_NOTIFY_WEBHOOK_SECRET", SECRET).env("CANARY_NOTIFY_FLUSH_TIMEOUT", "100ms");
+    let mut child =
+        run.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // A receiver that is waited for without end would hold the program here for good.
+    let until = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("the program waits for a receiver that never answers");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = told(&output);
+    assert_eq!(output.status.code(), alone.status.code(), "{text}");
+    assert!(text.contains("warning: webhook at http://127.0.0.1:"), "{text}");
+    assert!(text.contains("when time was up"), "{text}");
+    assert!(!seen.lock().unwrap().is_empty());
+    // The receiver is back: the end that it missed comes late, with the next command's own.
+    let (hook, seen) = receiver(true);
+    let mut run = program(dir.path(), &["run"]);
+    run.env("CANARY_NOTIFY_WEBHOOK_URL", hook).env("CANARY_NOTIFY_ON", "ends").output().unwrap();
+    let late: Vec<_> = bodies(&seen).iter().map(|body| body["late"] == true).collect();
+    assert_eq!(late, [true, false]);
+}
+
+#[test]
+fn a_test_is_marked_and_a_secret_that_cannot_be_used_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hook, seen) = receiver(true);
+    let mut test = program(dir.path(), &["notify", "test"]);
+    test.env("CANARY_NOTIFY_WEBHOOK_URL", &hook).env("CANARY_NOTIFY_CDEVENTS_URL", format!("{hook}/events"));
+    let output = test.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let bodies = bodies(&seen);
+    assert_eq!(bodies[0]["type"], "test");
+    assert_eq!(bodies[1]["context"]["type"], "dev.cdeventsx.canary-rollout.tested.0.1.0");
+    std::fs::write(dir.path().join("key"), "too-short").unwrap();
+    let output = test.env("CANARY_NOTIFY_WEBHOOK_SECRET_FILE", dir.path().join("key")).output().unwrap();
+    let text = told(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("notify.webhook_secret_file") && !text.contains("too-short"), "{text}");
+    let nobody = program(dir.path(), &["notify", "test"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2), "{}", told(&nobody));
+}
