@@ -34,6 +34,9 @@ pub fn command() -> Command {
         .about("Ships a binary to a fleet, one node at a time, and takes it back when it is bad.")
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
+        .after_help(
+            "New here: demo. Setting up: init, doctor, plan. Shipping: run, status. When it went wrong: resume, abort, rollback, log.",
+        )
         .subcommand(with_settings("run", "Ships the artifact: canary, watch, peers", all))
         .subcommand(with_settings("plan", "Shows what run would do, and what stands against it", all))
         .subcommand(

@@ -19,8 +19,11 @@ pub fn add(command: Command, shown: impl Fn(&Setting) -> bool) -> Command {
 
 fn flag(setting: &'static Setting) -> Arg {
     let section = setting.section();
-    let heading =
-        if section.is_empty() { "Record".to_owned() } else { section[..1].to_uppercase() + &section[1..] };
+    let heading = match section {
+        "" => "Record".to_owned(),
+        "haproxy" => "HAProxy".to_owned(),
+        other => other[..1].to_uppercase() + &other[1..],
+    };
     let arg = Arg::new(setting.key)
         .long(setting.flag)
         .help(help(setting))

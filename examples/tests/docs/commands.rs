@@ -130,7 +130,7 @@ fn settings_are_understood() {
             let words = ["canary-cli", "log", "list", "--state-dir", dir.path().to_str().unwrap(), "-f"];
             let arguments = words.into_iter().map(Into::into).chain([file.into()]).collect();
             let mut said = Vec::new();
-            let code = canary_cli::cli::run(arguments, &surroundings, std::io::sink(), &mut said);
+            let code = canary_cli::Cli::new().run(arguments, &surroundings, std::io::sink(), &mut said);
             assert_eq!(code, 0, "{path}: {}", String::from_utf8_lossy(&said));
             seen += 1;
         }
