@@ -14,7 +14,7 @@ use crate::backend::Registry;
 use crate::commands::{self, Context, listed};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
-use crate::render::{Format, Screen, line};
+use crate::render::{Format, Screen, Terminal, clear_before_panics, line};
 use crate::settings::{Setting, Settings, flags, reference, schema};
 use crate::telling::Telling;
 
@@ -62,7 +62,11 @@ pub fn command() -> Command {
             journal,
         ))
         .subcommand(with_settings("abort", "Takes the rollout in progress back", fleet))
-        .subcommand(with_settings("status", "Shows the last rollout and what is where", fleet))
+        .subcommand(
+            with_settings("status", "Shows the last rollout and what is where", fleet)
+                .arg(switch("watch", "Follows the rollout in progress until it ends"))
+                .arg(switch("exit-status", "Ends with the rollout's own exit code").requires("watch")),
+        )
         .subcommand(
             with_settings("doctor", "Checks everything a rollout needs and changes nothing", all)
                 .arg(switch("settings", "Also shows each setting and where it came from")),
@@ -198,6 +202,7 @@ pub fn named_file(matches: &ArgMatches) -> Option<PathBuf> {
 /// Runs one command with the process' own arguments, surroundings and output.
 #[must_use]
 pub(crate) fn main(registry: &Registry) -> ExitCode {
+    clear_before_panics();
     let code = match Environment::of_process() {
         Ok(environment) => {
             let arguments = std::env::args_os().collect();
@@ -248,9 +253,13 @@ pub(crate) fn run(
         return code_of(printed, err);
     }
     if let "demo" | DEMO_SERVICE = name {
-        let result = match name {
-            "demo" => commands::demo::demo(matches, environment, &screen(matches, environment, out)),
-            _ => commands::demo::serve(matches),
+        let result = if name == DEMO_SERVICE {
+            commands::demo::serve(matches)
+        } else {
+            let screen = screen(matches, environment, out);
+            let result = commands::demo::demo(matches, environment, &screen);
+            screen.close();
+            result
         };
         return code_of(result, err);
     }
@@ -267,6 +276,7 @@ pub(crate) fn run(
             )
         })
     };
+    screen.close();
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -318,9 +328,7 @@ fn screen(matches: &ArgMatches, environment: &Environment, out: impl Write + Sen
         Some("plain") => Format::Plain,
         _ => Format::Human,
     };
-    let dumb = environment.text("TERM") == Some("dumb");
-    let colours = environment.text("NO_COLOR").is_none() && !dumb;
-    Screen::new(out, format, environment.terminal && !dumb, colours)
+    Screen::new(out, format, Terminal::of(environment), environment.text("NO_COLOR").is_none())
 }
 
 /// Tells an error; when nobody listens there is nobody left to tell.

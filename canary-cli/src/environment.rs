@@ -17,7 +17,7 @@ pub struct Environment {
     pub root: bool,
     /// The host's name.
     pub host: String,
-    /// Whether standard error is a terminal, for progress.
+    /// Whether standard output is a terminal.
     pub terminal: bool,
 }
 
@@ -34,7 +34,7 @@ impl Environment {
             directory: std::env::current_dir()?,
             root: std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0),
             host: host_name(),
-            terminal: std::io::stderr().is_terminal(),
+            terminal: std::io::stdout().is_terminal(),
         })
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod init;
 mod journal;
 pub(crate) mod listed;
 mod log;
+mod looking;
 mod notify;
 mod plan;
 mod resume;
@@ -63,6 +64,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             "pause" => ask::ask(&cx, Wish::Pause).await,
             "promote" => ask::ask(&cx, Wish::Promote).await,
             "abort" => ask::ask(&cx, Wish::Abort).await,
+            "status" if matches.get_flag("watch") => {
+                status::watch(&cx, matches.get_flag("exit-status")).await
+            }
             "status" => status::status(&cx).await,
             "doctor" => doctor::doctor(&cx, matches.get_flag("settings")).await,
             "gate" => gate::gate(&cx).await,

@@ -6,9 +6,10 @@ use canary_core::control::Control;
 use canary_core::engine::{self, Order};
 use canary_core::journal::{FileJournal, Request, RolloutView, Wish};
 use canary_core::plan::Purpose;
-use canary_core::traits::{Clock, EventSink, SystemClock};
+use canary_core::traits::{Clock, EventSink, Journal as _, SystemClock};
 
-use super::{Context, conduct::conduct};
+use super::journal::explain;
+use super::{Context, conduct::conduct, looking};
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{ScreenSink, plan_lines};
 use crate::wiring::Fleet;
@@ -53,7 +54,9 @@ pub(super) async fn go_on(
         cx.screen.line(format!("going on with what {} started at {}", view.actor, view.started));
         cx.screen.lines(plan_lines(&view.plan, cx.screen.paint));
     }
-    let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::resuming(cx.screen.clone(), view.plan.clone()));
+    let records = journal.records().await.map_err(|error| explain(&error))?;
+    let sink = ScreenSink::resuming(cx.screen.clone(), view.plan.clone(), &records);
+    let sink: Arc<dyn EventSink> = Arc::new(sink);
     let backends = fleet.backends(Some(journal), cx.telling.with(sink));
     let control = Control::default();
     let actor = cx.settings.actor.clone();
@@ -63,6 +66,7 @@ pub(super) async fn go_on(
     }
     let rollout = view.id.clone();
     let engine = engine::resume(&backends, view, actor, &control);
+    let _looking = looking::look_on(cx.screen, &backends.lb);
     let report = conduct(cx, &rollout, &control, engine).await?;
     Ok(cx.ended(&report))
 }

@@ -11,7 +11,7 @@ use canary_core::plan::{self, Origin, Plan, Purpose, WayBack};
 use canary_core::traits::EventSink;
 use serde_json::json;
 
-use super::{Context, conduct::conduct};
+use super::{Context, conduct::conduct, looking};
 use crate::error::{CommandError, ErrorKind, Problem, chain};
 use crate::render::step_lines;
 use crate::render::{ScreenSink, line, plan_lines};
@@ -42,10 +42,12 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
     }
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(cx.screen.clone()));
     let backends = fleet.backends(Some(open.journal), cx.telling.with(sink));
+    cx.screen.note("looking for the previous binary; nothing is changed yet");
     let order = cx.order(fleet.clock.as_ref())?;
     let plan = prepare(&cx, &backends, &open.records).await?;
     let (control, planned, rollout) = (Control::default(), plan.clone(), order.rollout.clone());
     let engine = roll_back(&backends, plan, order, &control);
+    let _looking = looking::look_on(cx.screen, &backends.lb);
     let report = conduct(&cx, &rollout, &control, engine).await?;
     hint_further_back(&cx, &planned);
     Ok(cx.ended(&report))

@@ -11,7 +11,7 @@ use canary_core::traits::EventSink;
 use serde_json::json;
 
 use super::journal::explain;
-use super::{Context, conduct::conduct};
+use super::{Context, conduct::conduct, looking};
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{ScreenSink, line};
 use crate::wiring::{self, Fleet};
@@ -29,6 +29,7 @@ pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
     let order = cx.order(fleet.clock.as_ref())?;
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(cx.screen.clone()));
     let backends = fleet.backends(Some(open.journal), cx.telling.with(sink));
+    cx.screen.note("looking at everything a rollout needs; nothing is changed yet");
     let seen = cx.examine(&fleet, &backends, &gate, artifact, &order).await?;
     let (Some(plan), Some(permit), true) = (seen.plan, seen.review.permit(), seen.reasons.is_empty()) else {
         backends.refuse(&order, seen.reasons.clone()).await.map_err(|error| explain(&error))?;
@@ -43,6 +44,7 @@ pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
     };
     let (control, rollout) = (Control::default(), order.rollout.clone());
     let engine = roll_out(&backends, plan, permit, order, &control);
+    let _looking = looking::look_on(cx.screen, &backends.lb);
     let report = conduct(cx, &rollout, &control, engine).await?;
     Ok(cx.ended(&report))
 }

@@ -26,6 +26,11 @@ pub(super) fn listen(
     screen: Screen,
     telling: Telling,
 ) -> Result<Listening, CommandError> {
+    Ok(Listening(tokio::spawn(answer(all()?, control, actor, screen, telling))))
+}
+
+/// The interrupt, the termination and the hangup signal.
+pub(super) fn all() -> Result<[Signal; 3], CommandError> {
     let install = |kind| {
         signal(kind).map_err(|error| {
             CommandError::new(ErrorKind::Refused, format!("cannot listen for signals: {error}"), "")
@@ -33,7 +38,7 @@ pub(super) fn listen(
     };
     let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [interrupt, terminate, hangup] = signals.map(install);
-    Ok(Listening(tokio::spawn(answer([interrupt?, terminate?, hangup?], control, actor, screen, telling))))
+    Ok([interrupt?, terminate?, hangup?])
 }
 
 async fn answer(
@@ -73,6 +78,7 @@ async fn answer(
                     "ended at once: `canary-cli status` shows what is where, `canary-cli resume` goes on, `canary-cli abort` goes back",
                 );
                 telling.cut_short().await;
+                screen.close();
                 std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
             }
         }

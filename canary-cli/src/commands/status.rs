@@ -1,5 +1,8 @@
 //! `status`: the last rollout, and what is where now.
 
+mod tail;
+mod watch;
+
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
@@ -16,6 +19,8 @@ use crate::render::node_lines;
 use crate::render::{line, words};
 use crate::wiring::Fleet;
 
+pub(super) use watch::watch;
+
 pub(super) async fn status(cx: &Context<'_>) -> Result<u8, CommandError> {
     cx.warn();
     let mut settings = cx.settings.clone();
@@ -23,7 +28,12 @@ pub(super) async fn status(cx: &Context<'_>) -> Result<u8, CommandError> {
     let fleet = Fleet::of(&settings).await?;
     let view = rollouts(&cx.read_journal()?.records).pop();
     let busy = in_use(&cx.journal_path());
+    if !cx.screen.json() {
+        cx.screen.lines(view_lines(cx, view.as_ref(), busy));
+        cx.screen.note("looking at the nodes");
+    }
     let nodes = look(cx, &fleet.backends(None, Vec::new())).await;
+    cx.screen.close();
     if cx.screen.json() {
         cx.screen.line(line(
             "status",
@@ -31,7 +41,6 @@ pub(super) async fn status(cx: &Context<'_>) -> Result<u8, CommandError> {
         ));
         return Ok(0);
     }
-    cx.screen.lines(view_lines(cx, view.as_ref(), busy));
     cx.screen.lines(node_lines(&nodes, view.as_ref().map(|view| &view.plan)));
     Ok(0)
 }
@@ -51,7 +60,7 @@ fn view_lines(cx: &Context<'_>, view: Option<&RolloutView>, busy: bool) -> Vec<S
     let paint = cx.screen.paint;
     if busy {
         lines.push(format!("  {}", paint.strong("in progress")));
-        lines.extend(watch(view));
+        lines.extend(watched(view));
         lines.extend(paused(view));
     } else if view.history.finished().is_none() {
         lines.push(paint.careful(
@@ -64,7 +73,7 @@ fn view_lines(cx: &Context<'_>, view: Option<&RolloutView>, busy: bool) -> Vec<S
 }
 
 /// How far the watch is.
-fn watch(view: &RolloutView) -> Option<String> {
+fn watched(view: &RolloutView) -> Option<String> {
     let (state, policy) = (view.history.watch()?, view.plan.spec.watch.as_ref()?);
     let latest = state.latest.as_ref().map_or_else(String::new, |(_, reason)| format!("; {reason}"));
     Some(format!(

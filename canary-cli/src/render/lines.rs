@@ -23,6 +23,10 @@ pub struct Lines {
     probes: u64,
     /// The hold that was shown last, and when.
     held: Option<(String, Timestamp)>,
+    /// Whether green probes are shown elsewhere.
+    calm: bool,
+    /// Whether the last probe was green.
+    green: bool,
 }
 
 /// A hold that goes on is shown again after this long.
@@ -32,7 +36,14 @@ impl Lines {
     /// Lines in these colours.
     #[must_use]
     pub const fn new(paint: Paint) -> Self {
-        Self { paint, plan: None, begun: BTreeMap::new(), probes: 0, held: None }
+        Self { paint, plan: None, begun: BTreeMap::new(), probes: 0, held: None, calm: false, green: false }
+    }
+
+    /// The same beside a view that shows the probes: a green one after a green one is then no line.
+    #[must_use]
+    pub const fn calm(mut self, calm: bool) -> Self {
+        self.calm = calm;
+        self
     }
 
     /// The same, for a rollout that began earlier.
@@ -57,6 +68,7 @@ impl Lines {
                 self.plan = Some((**plan).clone());
                 self.begun.clear();
                 self.probes = 0;
+                self.green = false;
                 let mut lines = plan_lines(plan, self.paint);
                 lines.extend(reason.as_ref().map(|reason| format!("  because: {reason}")));
                 lines
@@ -75,7 +87,8 @@ impl Lines {
             Entry::Observed { step, observation, .. } => {
                 self.probes += 1;
                 let text = probe(observation, self.paint);
-                if self.still_held(time, observation, &text) {
+                let again = std::mem::replace(&mut self.green, observation.verdict == Verdict::Green);
+                if (self.calm && again && self.green) || self.still_held(time, observation, &text) {
                     return Vec::new();
                 }
                 vec![self.row(time, step, "", &format!("probe {}: {text}", self.probes))]
@@ -142,10 +155,7 @@ impl Lines {
         let names = self.plan.iter().flat_map(|plan| &plan.nodes).map(|planned| planned.node.as_str().len());
         let width = names.max().unwrap_or(0);
         let node = step.node.as_ref().map_or("-", |node| node.as_str());
-        let action = match step.direction {
-            Direction::Forward => step.action.as_str().to_owned(),
-            Direction::Back => format!("back: {}", step.action.as_str()),
-        };
+        let action = words::action(step.action, step.direction);
         let back = self.begun.keys().any(|step| step.direction == Direction::Back);
         let column = if back { 19 } else { 13 };
         let clock = self.paint.quiet(&words::clock(time));

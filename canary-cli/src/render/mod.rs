@@ -3,13 +3,16 @@
 mod gate;
 mod json;
 mod lines;
+mod live;
 mod outcome;
 pub mod paint;
 mod plan;
-mod progress;
+mod row;
 pub mod screen;
 mod sink;
 pub mod table;
+pub mod terminal;
+mod view;
 pub mod words;
 
 #[cfg(test)]
@@ -18,8 +21,9 @@ mod tests;
 pub use gate::{gate_lines, refused_lines};
 pub use json::{line, record_line};
 pub use lines::Lines;
+pub use live::clear_before_panics;
 pub use outcome::{node_lines, outcome_lines};
 pub use plan::{plan_lines, step_lines};
-pub use progress::Bar;
 pub use screen::{Format, Screen};
 pub use sink::ScreenSink;
+pub use terminal::Terminal;

@@ -53,7 +53,8 @@ pub fn node_lines(nodes: &[NodeReport], plan: Option<&Plan>) -> Vec<String> {
     lines
 }
 
-fn meaning(digest: Digest, plan: Option<&Plan>) -> &'static str {
+/// What a binary is to a plan: ` (the release)`, ` (the way back)` or nothing.
+pub(super) fn meaning(digest: Digest, plan: Option<&Plan>) -> &'static str {
     match plan {
         Some(plan) if digest == plan.artifact.facts.sha256 => match plan.purpose {
             Purpose::RollOut => " (the release)",

@@ -1,16 +1,22 @@
-//! Where output goes: lines to standard output, progress below them on a terminal.
+//! Where output goes: lines to standard output, on a terminal with a view of the rollout below them.
 
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use canary_core::journal::{Entry, Record};
+use canary_core::time::Timestamp;
+use canary_core::traits::{PoolState, Progress};
+
+use super::live::Live;
 use super::paint::Paint;
-use super::progress::Bar;
+use super::terminal::Terminal;
+use super::view::View;
 
 /// How output is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For a person at a terminal: colours, and a line that shows what is being waited for.
+    /// For a person at a terminal: colours, and a view of the rollout that is redrawn in place.
     Human,
     /// For logs: plain lines.
     Plain,
@@ -19,52 +25,58 @@ pub enum Format {
 }
 
 /// Takes all output of one command; clones share it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Screen {
-    out: Arc<Mutex<dyn Write + Send>>,
-    bar: Option<Bar>,
+    out: Out,
     /// How output is written.
     pub format: Format,
     /// The colours.
     pub paint: Paint,
 }
 
+#[derive(Clone)]
+enum Out {
+    Lines(Arc<Mutex<dyn Write + Send>>),
+    Live(Live),
+}
+
 impl Screen {
-    /// A screen that writes to `out`; `terminal` says whether a person watches, `colours` whether they want any.
-    pub fn new(out: impl Write + Send + 'static, format: Format, terminal: bool, colours: bool) -> Self {
-        let format = if format == Format::Human && !terminal { Format::Plain } else { format };
-        let human = format == Format::Human;
-        Self {
-            out: Arc::new(Mutex::new(out)),
-            bar: human.then(Bar::new),
-            format,
-            paint: Paint { on: human && colours },
+    /// A screen that writes to `out`; `terminal` is there when a person watches, `colours` says whether they want any.
+    pub fn new(
+        out: impl Write + Send + 'static,
+        format: Format,
+        terminal: Option<Terminal>,
+        colours: bool,
+    ) -> Self {
+        match (format, terminal) {
+            (Format::Human, Some(terminal)) => {
+                let paint = Paint { on: colours };
+                Self { out: Out::Live(Live::new(out, terminal, paint)), format, paint }
+            }
+            (format, _) => {
+                let format = if format == Format::Json { format } else { Format::Plain };
+                Self { out: Out::Lines(Arc::new(Mutex::new(out))), format, paint: Paint { on: false } }
+            }
         }
     }
 
     /// Writes a line. A reader that went away stops nothing: the rollout goes on.
     pub fn line(&self, text: impl AsRef<str>) {
-        let write = || {
-            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        self.lines([text]);
     }
 
     /// Writes lines.
     pub fn lines<S: AsRef<str>>(&self, lines: impl IntoIterator<Item = S>) {
-        for line in lines {
-            self.line(line);
+        let lines: Vec<String> = lines.into_iter().map(|line| line.as_ref().to_owned()).collect();
+        match &self.out {
+            Out::Live(live) => live.update(&lines, |_| {}),
+            Out::Lines(out) => {
+                let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+                for line in lines {
+                    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+                }
+            }
         }
-    }
-
-    /// The line that shows what is being waited for, on a terminal.
-    #[must_use]
-    pub const fn bar(&self) -> Option<&Bar> {
-        self.bar.as_ref()
     }
 
     /// Whether output is for programs.
@@ -72,10 +84,76 @@ impl Screen {
     pub fn json(&self) -> bool {
         self.format == Format::Json
     }
+
+    /// Whether a view is redrawn below the lines.
+    #[must_use]
+    pub const fn live(&self) -> bool {
+        matches!(self.out, Out::Live(_))
+    }
+
+    /// Whether there is a rollout in the view now.
+    #[must_use]
+    pub fn viewing(&self) -> bool {
+        matches!(&self.out, Out::Live(live) if live.viewing())
+    }
+
+    /// On a terminal, says below the lines what is going on before there is a rollout, and for how long.
+    pub fn note(&self, text: &str) {
+        if let Out::Live(live) = &self.out {
+            live.note(Some(text));
+        }
+    }
+
+    /// Takes the view away, for the last words of a command.
+    pub fn close(&self) {
+        if let Out::Live(live) = &self.out {
+            live.close();
+        }
+    }
+
+    /// Shows a view of the rollout that these records tell of, if it is under way.
+    pub(super) fn begin(&self, records: &[Record]) {
+        self.change(&[], |view| *view = View::of(records));
+    }
+
+    /// Writes the lines of an entry, and takes it into the view.
+    pub(super) fn entry(&self, lines: &[String], time: Timestamp, entry: &Entry) {
+        match &self.out {
+            Out::Live(live) => live.update(lines, |view| View::fold(view, time, entry)),
+            Out::Lines(_) => self.lines(lines),
+        }
+    }
+
+    /// Takes a wait into the view.
+    pub(super) fn waiting(&self, progress: &Progress) {
+        self.change(&[], |view| {
+            if let Some(view) = view {
+                view.waiting(progress);
+            }
+        });
+    }
+
+    /// Takes what the balancer says into the view; `None` when it cannot be asked.
+    pub fn pool(&self, pool: Option<&PoolState>) {
+        self.change(&[], |view| {
+            if let Some(view) = view {
+                view.look(pool);
+            }
+        });
+    }
+
+    fn change(&self, lines: &[String], change: impl FnOnce(&mut Option<View>)) {
+        if let Out::Live(live) = &self.out {
+            live.update(lines, change);
+        }
+    }
 }
 
-impl fmt::Debug for Screen {
+impl fmt::Debug for Out {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Screen").field("format", &self.format).finish_non_exhaustive()
+        f.write_str(match self {
+            Self::Lines(_) => "Lines",
+            Self::Live(_) => "Live",
+        })
     }
 }

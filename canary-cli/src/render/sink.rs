@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use canary_core::journal::Entry;
+use canary_core::journal::{Entry, Record};
 use canary_core::plan::{Action, Plan};
 use canary_core::time::Timestamp;
 use canary_core::traits::{Event, EventSink, Progress};
@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::json;
 use super::lines::Lines;
-use super::progress::sentence;
 use super::screen::{Format, Screen};
+use super::words;
 
 /// In logs, a wait is told this often.
 const TOLD_EVERY: Duration = Duration::from_secs(15);
@@ -36,36 +36,31 @@ impl ScreenSink {
     /// A sink that writes to `screen`.
     #[must_use]
     pub fn new(screen: Screen) -> Self {
-        let lines = Lines::new(screen.paint);
+        let lines = Lines::new(screen.paint).calm(screen.live());
         Self { screen, state: Mutex::new(State { lines, told: None }) }
     }
 
-    /// A sink for a rollout that began earlier.
+    /// A sink for a rollout that began earlier, with the records so far.
     #[must_use]
-    pub fn resuming(screen: Screen, plan: Plan) -> Self {
-        let lines = Lines::new(screen.paint).with_plan(plan);
+    pub fn resuming(screen: Screen, plan: Plan, records: &[Record]) -> Self {
+        screen.begin(records);
+        let lines = Lines::new(screen.paint).calm(screen.live()).with_plan(plan);
         Self { screen, state: Mutex::new(State { lines, told: None }) }
     }
 
     fn show(&self, time: Timestamp, entry: &Entry) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = state.lines.of(time, entry);
-        drop(state);
-        match (self.screen.bar(), entry) {
-            (Some(bar), Entry::StepStarted { step, .. }) => bar.note(&step.to_string()),
-            (Some(bar), Entry::StepFinished { .. } | Entry::Finished { .. }) => bar.clear(),
-            _ => {}
-        }
-        self.screen.lines(lines);
+        self.screen.entry(&lines, time, entry);
     }
 
     fn waiting(&self, progress: &Progress) {
-        if let Some(bar) = self.screen.bar() {
-            bar.waiting(progress);
+        if self.screen.live() {
+            self.screen.waiting(progress);
             return;
         }
         // A watch tells of itself by its probes.
-        if self.screen.format != Format::Json && progress.step.ends_with(Action::Watch.as_str()) {
+        if !self.screen.json() && progress.step.ends_with(Action::Watch.as_str()) {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +85,18 @@ impl ScreenSink {
             Format::Human | Format::Plain => self.screen.line(format!("          {}", sentence(progress))),
         }
     }
+}
+
+/// `backend-api-2: drain, 4.20s of at most 1m 00s: 3 in progress; waiting for no request in progress`.
+fn sentence(progress: &Progress) -> String {
+    format!(
+        "{}, {} of at most {}: {}; waiting for {}",
+        progress.step,
+        words::time(progress.elapsed),
+        words::time(progress.limit),
+        progress.seen,
+        progress.waiting_for
+    )
 }
 
 fn millis(duration: Duration) -> u64 {

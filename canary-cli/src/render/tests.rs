@@ -18,10 +18,11 @@ use canary_core::traits::{
 use super::plan::step_lines;
 use super::screen::{Format, Screen};
 use super::sink::ScreenSink;
+use super::terminal::{Size, Terminal};
 use super::words;
 use crate::testing::Captured;
 
-fn node(name: &str) -> NodeId {
+pub(super) fn node(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
 }
 
@@ -29,7 +30,7 @@ fn facts(bytes: &[u8]) -> FileFacts {
     FileFacts { sha256: Digest::of(bytes), size: 4_000_000 }
 }
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let (canary, peer) = (node("backend-api-2"), node("backend-api-1"));
     let pool = "api_pool".parse().unwrap();
     let spec = RolloutSpec::new("api".parse().unwrap(), pool, canary.clone(), vec![peer.clone()]);
@@ -62,7 +63,7 @@ fn plan() -> Plan {
     }
 }
 
-fn judged(sli: &str, value: f64, bound: f64, verdict: SliVerdict) -> JudgedSli {
+pub(super) fn judged(sli: &str, value: f64, bound: f64, verdict: SliVerdict) -> JudgedSli {
     let held = matches!(verdict, SliVerdict::Hold { .. });
     let value = Number::new(value).filter(|_| !held);
     let bound = Bound::Below(Number::new(bound).unwrap());
@@ -231,9 +232,12 @@ fn records() -> Vec<Record> {
     story().into_iter().map(record).collect()
 }
 
+/// A terminal with no room for a view below the lines.
+const LOW: Terminal = Terminal { size: || Size { width: 80, height: 2 }, unicode: true };
+
 fn shown(format: Format, terminal: bool) -> String {
     let out = Captured::default();
-    let sink = ScreenSink::new(Screen::new(out.clone(), format, terminal, true));
+    let sink = ScreenSink::new(Screen::new(out.clone(), format, terminal.then_some(LOW), true));
     for (i, record) in records().iter().enumerate() {
         sink.emit(&Event::Recorded(record));
         if i == 5 {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use canary_core::plan::{Action, Direction};
 use canary_core::time::Timestamp;
 
 /// `0.42s`, `12.3s`, `4m 05s`, `1h 02m`.
@@ -14,6 +15,21 @@ pub fn time(duration: Duration) -> String {
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// A time that is shown while it passes: `0s`, `42s`, `4m 05s`, `1h 02m`.
+#[must_use]
+pub fn passing(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        _ => time(duration),
+    }
+}
+
+/// The time left until something, in whole seconds upwards: not `0s` before it is there.
+#[must_use]
+pub fn left(duration: Duration) -> String {
+    passing(Duration::from_secs(u64::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)))
 }
 
 /// A setting's time, exact: `30s`, `1h`.
@@ -48,4 +64,13 @@ pub fn clock(time: Timestamp) -> String {
 #[must_use]
 pub fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// What is done to a node, and which way: `drain`, `back: drain`.
+#[must_use]
+pub fn action(action: Action, direction: Direction) -> String {
+    match direction {
+        Direction::Forward => action.as_str().to_owned(),
+        Direction::Back => format!("back: {}", action.as_str()),
+    }
 }

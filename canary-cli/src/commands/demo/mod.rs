@@ -38,6 +38,7 @@ pub(crate) fn demo(
         let control = Control::default();
         let _signals =
             signals::listen(control.clone(), environment.actor(), screen.clone(), Telling::default())?;
+        screen.note("bringing up three nodes");
         let stage = tokio::select! {
             stage = Stage::set(environment) => stage?,
             () = asked(&control) => return Ok(ErrorKind::Interrupted.exit_code()),

@@ -18,6 +18,7 @@ use canary_postgres::{GateConfig, MigrationFilesGate};
 
 use super::failed;
 use super::fault::Fault;
+use crate::commands::looking::look_on;
 use crate::commands::random;
 use crate::environment::Environment;
 use crate::error::CommandError;
@@ -88,6 +89,7 @@ impl Stage {
         let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(screen.clone()));
         let backends =
             self.sandbox.backends(Arc::clone(&self.journal) as _, vec![sink], Arc::clone(&self.clock));
+        let _looking = look_on(screen, &backends.lb);
         self.roll(&backends, spec, artifact, control).await
     }
 
