@@ -3,17 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use canary_core::fleet::{NodeId, PoolName};
 use canary_core::traits::{LoadBalancer, PoolState};
 use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, UnixTransport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+pub(crate) use canary_testkit::TestServer as Backend;
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a test waits for anything before it fails.
@@ -37,68 +34,6 @@ pub(crate) async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
         sleep(Duration::from_millis(10)).await;
     }
-}
-
-/// An HTTP server that counts. `/hold` is answered when [`Backend::release`] was called.
-pub(crate) struct Backend {
-    pub(crate) address: SocketAddr,
-    requests: Arc<AtomicU64>,
-    held: Arc<AtomicU64>,
-    release: Arc<Notify>,
-}
-
-impl Backend {
-    pub(crate) async fn start(name: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (requests, held, release) = (Arc::default(), Arc::default(), Arc::new(Notify::new()));
-        let this = Self { address, requests, held, release };
-        let (requests, held, release) = (this.requests.clone(), this.held.clone(), this.release.clone());
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (requests, held, release) = (requests.clone(), held.clone(), release.clone());
-                tokio::spawn(async move { answer(name, stream, &requests, &held, &release).await });
-            }
-        });
-        this
-    }
-
-    /// Requests of clients so far; HAProxy's checks do not count.
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::SeqCst)
-    }
-
-    /// Requests that wait for [`Self::release`].
-    pub(crate) fn held(&self) -> u64 {
-        self.held.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn release(&self) {
-        self.release.notify_waiters();
-    }
-}
-
-async fn answer(name: &str, mut stream: TcpStream, requests: &AtomicU64, held: &AtomicU64, release: &Notify) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    if !head.starts_with("GET /check ") {
-        requests.fetch_add(1, Ordering::SeqCst);
-    }
-    if head.starts_with("GET /hold ") {
-        let released = release.notified();
-        held.fetch_add(1, Ordering::SeqCst);
-        released.await;
-    }
-    let reply =
-        format!("HTTP/1.1 200 OK\r\nx-node: {name}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
-    let _ = stream.write_all(reply.as_bytes()).await;
 }
 
 /// A running HAProxy; killed when dropped.
@@ -188,17 +123,7 @@ impl Haproxy {
 
     /// One request through the balancer on a connection of its own: the node's name, or the status line.
     pub(crate) async fn request(&self, path: &str) -> Result<String, String> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(self.edge).await?;
-            let text = format!("GET {path} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n\r\n");
-            stream.write_all(text.as_bytes()).await?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).await?;
-            std::io::Result::Ok(reply)
-        };
-        let reply = timeout(PATIENCE, exchange).await.unwrap().map_err(|error| error.to_string())?;
-        let name = reply.lines().find_map(|line| line.strip_prefix("x-node: "));
-        name.map(str::to_owned).ok_or_else(|| reply.lines().next().unwrap_or_default().to_owned())
+        timeout(PATIENCE, canary_testkit::ask(self.edge, path)).await.unwrap()
     }
 
     /// Waits until the pool is as `wanted` says.

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+pub mod conformance;
+pub mod faults;
+mod gate;
+mod journal;
+mod server;
+pub mod world;
+
+pub use clock::VirtualClock;
+pub use gate::FakeGate;
+pub use journal::StrictJournal;
+pub use server::{TestServer, ask};

@@ -1,0 +1,133 @@
+//! A server as the balancer keeps it: what the operator wants, what the checks find, what is in progress.
+
+use canary_core::fleet::NodeId;
+use canary_core::traits::{AdminState, Operational, Server, Weight};
+
+use super::node::NodeState;
+use super::{Checks, Load};
+
+/// One server of the pool as it truly is.
+#[derive(Debug, Clone)]
+pub struct ServerState {
+    /// The node behind it.
+    pub node: NodeId,
+    /// What the operator wants.
+    pub admin: AdminState,
+    /// What the checks find.
+    pub up: bool,
+    /// The weight in force.
+    pub weight: Weight,
+    /// Requests with an unusual duration: when each ends, in milliseconds since the clock's start.
+    pub long_requests: Vec<u64>,
+    pub(super) served_milli: u64,
+    /// When it last took a new request.
+    pub(super) last_request_ms: Option<u64>,
+    next_check_ms: u64,
+    /// Checks in a row that contradict `up`.
+    contradictions: u32,
+}
+
+/// The configured weight of every server.
+pub(super) fn configured_weight() -> Weight {
+    #[expect(clippy::expect_used, reason = "a constant in range")]
+    Weight::new(100).expect("100 is a weight")
+}
+
+impl ServerState {
+    pub(super) fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            admin: AdminState::Ready,
+            up: true,
+            weight: configured_weight(),
+            long_requests: Vec::new(),
+            served_milli: 0,
+            last_request_ms: None,
+            next_check_ms: 0,
+            contradictions: 0,
+        }
+    }
+
+    /// Whether it takes new requests.
+    #[must_use]
+    pub fn serving(&self) -> bool {
+        self.admin == AdminState::Ready && self.up && self.weight.value() > 0
+    }
+
+    /// As after a start of the balancer: configured state, counters at zero, found up by its first check.
+    pub(super) fn restart(&mut self, now_ms: u64, healthy: bool) {
+        let node = self.node.clone();
+        *self = Self { up: healthy, next_check_ms: now_ms, ..Self::new(node) };
+    }
+
+    /// Asks for an admin state; leaving maintenance begins down, as HAProxy has it with health checks.
+    pub(super) fn set_admin(&mut self, now_ms: u64, state: AdminState) {
+        if self.admin == AdminState::Maint && state != AdminState::Maint {
+            (self.up, self.contradictions, self.next_check_ms) = (false, 0, now_ms);
+        }
+        if state == AdminState::Maint {
+            self.up = false;
+        }
+        self.admin = state;
+    }
+
+    /// Takes one check's answer in.
+    fn check_once(&mut self, checks: &Checks, healthy: bool) {
+        if healthy == self.up {
+            self.contradictions = 0;
+            return;
+        }
+        self.contradictions += 1;
+        if self.contradictions >= if healthy { checks.rise } else { checks.fall } {
+            (self.up, self.contradictions) = (healthy, 0);
+        }
+    }
+
+    /// Makes the checks that were due until `now_ms`; true when one changed whether it is up.
+    pub(super) fn check_until(&mut self, now_ms: u64, checks: &Checks, node: &NodeState) -> bool {
+        if self.admin == AdminState::Maint {
+            self.next_check_ms = self.next_check_ms.max(now_ms);
+            return false;
+        }
+        let before = self.up;
+        while self.next_check_ms <= now_ms {
+            let healthy = node.healthy_at(self.next_check_ms);
+            self.check_once(checks, healthy);
+            self.next_check_ms += checks.interval_ms;
+            let settled = healthy == self.up && self.contradictions == 0;
+            let same_until = node.changes_after(self.next_check_ms - checks.interval_ms).min(now_ms);
+            if settled && same_until > self.next_check_ms {
+                let skipped = (same_until - self.next_check_ms) / checks.interval_ms;
+                self.next_check_ms += skipped * checks.interval_ms;
+            }
+        }
+        self.up != before
+    }
+
+    /// Requests in progress: those of unusual duration, and the usual ones until they have ended after the last came.
+    pub(super) fn sessions(&self, now_ms: u64, load: &Load, serving: usize) -> u64 {
+        let long = self.long_requests.iter().filter(|end| **end > now_ms).count() as u64;
+        let usual = if self.serving() && serving > 0 {
+            load.requests_per_s * load.duration_ms / 1000 / serving as u64
+        } else {
+            u64::from(self.last_request_ms.is_some_and(|last| now_ms < last + load.duration_ms))
+        };
+        long + usual
+    }
+
+    pub(super) fn view(&self, sessions: u64) -> Server {
+        Server {
+            node: self.node.clone(),
+            address: None,
+            admin: self.admin,
+            operational: if self.up { Operational::Up } else { Operational::Down },
+            checked: true,
+            weight: self.weight,
+            configured_weight: configured_weight(),
+            backup: false,
+            sessions,
+            queued: 0,
+            served: self.served_milli / 1000,
+        }
+    }
+}
