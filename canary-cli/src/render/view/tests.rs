@@ -227,6 +227,19 @@ fn the_way_back() {
     insta::assert_snapshot!(back().shown(&Glyphs::UNICODE));
 }
 
+#[test]
+fn a_pause_that_goes_on_watching() {
+    let mut plan = watched();
+    let canary = plan.spec.canary.clone();
+    let at = plan.steps.iter().position(|step| step.action == Action::Watch).unwrap();
+    plan.steps.insert(at + 1, Step::forward(&canary, Action::Pause));
+    let mut teller = Teller::new(plan);
+    teller.until(&forward(Action::Pause));
+    let before = teller.shown(&Glyphs::UNICODE);
+    teller.probe(Some((0.4, 0.001)));
+    insta::assert_snapshot!(format!("{before}\n=== after a probe\n{}", teller.shown(&Glyphs::UNICODE)));
+}
+
 /// The drain of the fifth node of forty-two.
 fn many() -> Teller {
     let mut plan = watched();
