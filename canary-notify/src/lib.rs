@@ -4,6 +4,7 @@ mod cdevents;
 mod config;
 mod delivery;
 mod ledger;
+pub mod metrics;
 mod notice;
 mod notifier;
 mod queue;

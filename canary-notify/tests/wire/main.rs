@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
 mod deliveries;
+mod metrics;
 mod outbox;
 mod receiver;
