@@ -8,6 +8,7 @@ pub mod error;
 mod program;
 pub mod render;
 pub mod settings;
+mod telemetry;
 mod telling;
 pub mod wiring;
 

@@ -15,6 +15,7 @@ use crate::commands::Context;
 use crate::error::{CommandError, ErrorKind, chain};
 use crate::render::{Screen, line};
 use crate::settings::{Key, Settings};
+use crate::telemetry::Metrics;
 
 /// How long a process that is ended by signals waits for its last word to arrive.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -27,27 +28,38 @@ pub(crate) struct Telling(Arc<OnceLock<Active>>);
 
 #[derive(Debug)]
 struct Active {
+    /// Nobody, when the settings name no receiver.
     notifier: Arc<Notifier>,
+    metrics: Option<Metrics>,
     flush: Duration,
 }
 
 impl Telling {
     /// Sets the receivers up, now that the journal is open and tells what happened before.
-    pub(crate) fn start(&self, cx: &Context<'_>, records: &[Record]) -> Result<(), CommandError> {
+    pub(crate) async fn start(&self, cx: &Context<'_>, records: &[Record]) -> Result<(), CommandError> {
         let targets = targets(&cx.settings, cx)?;
-        if targets.is_empty() {
+        let metrics = &cx.settings.telemetry;
+        if targets.is_empty() && metrics.textfile.is_none() && metrics.listen.is_none() {
             return Ok(());
         }
-        let notifier = Arc::new(Notifier::start(config(cx), targets, records));
+        let mut config = config(cx);
+        if targets.is_empty() {
+            config.ledger = None;
+        }
+        let notifier = Arc::new(Notifier::start(config, targets, records));
+        let shown = Some(Arc::clone(&notifier));
+        let metrics = Metrics::start(&cx.settings, cx.screen, records, shown).await;
         // A second journal in one command would be told of by the first one's receivers.
-        let _ = self.0.set(Active { notifier, flush: cx.settings.notify.flush_timeout });
+        let _ = self.0.set(Active { notifier, metrics, flush: cx.settings.notify.flush_timeout });
         Ok(())
     }
 
     /// All listeners of a rollout: the screen and the receivers.
     pub(crate) fn with(&self, screen: Arc<dyn EventSink>) -> Vec<Arc<dyn EventSink>> {
         let mut sinks = vec![screen];
-        sinks.extend(self.0.get().map(|active| Arc::clone(&active.notifier) as Arc<dyn EventSink>));
+        let Some(active) = self.0.get() else { return sinks };
+        sinks.push(Arc::clone(&active.notifier) as _);
+        sinks.extend(active.metrics.iter().map(|metrics| Arc::clone(&metrics.sink) as Arc<dyn EventSink>));
         sinks
     }
 
@@ -73,15 +85,21 @@ impl Telling {
                 warn(screen, &warning);
             }
         }
+        if let Some(metrics) = &active.metrics {
+            metrics.finish(screen);
+        }
     }
 
     /// The process ends at once by a signal: tells that, and waits a moment.
-    pub(crate) async fn cut_short(&self) {
+    pub(crate) async fn cut_short(&self, screen: &Screen) {
         let Some(active) = self.0.get() else { return };
         let at = "the end of the step in hand".to_owned();
         let summary = "ended at once by a third signal: everything was left as it was".to_owned();
         active.notifier.abandon(Outcome::Interrupted { at }, summary);
         active.notifier.close(active.flush.min(LAST_WORD)).await;
+        if let Some(metrics) = &active.metrics {
+            metrics.finish(screen);
+        }
     }
 }
 
@@ -115,7 +133,7 @@ fn warning(report: &Report) -> Option<String> {
     Some(text)
 }
 
-fn warn(screen: &Screen, text: &str) {
+pub(crate) fn warn(screen: &Screen, text: &str) {
     if screen.json() {
         screen.line(line("warning", serde_json::json!({ "message": text })));
     } else {

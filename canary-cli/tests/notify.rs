@@ -168,3 +168,33 @@ fn a_test_is_marked_and_a_secret_that_cannot_be_used_is_refused() {
     let nobody = program(dir.path(), &["notify", "test"]).output().unwrap();
     assert_eq!(nobody.status.code(), Some(2), "{}", told(&nobody));
 }
+
+#[test]
+fn metrics_and_log_show_the_engine_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let prom = dir.path().join("canary.prom");
+    // Somebody has the port already: that is a warning, too.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for count in 1..3 {
+        let mut run = program(dir.path(), &["run", "--log", "warn"]);
+        let output =
+            run.env("CANARY_METRICS_TEXTFILE", &prom).env("CANARY_METRICS_LISTEN", "127.0.0.1:0").output();
+        assert_eq!(output.as_ref().unwrap().status.code(), Some(10), "{}", told(&output.unwrap()));
+        let page = std::fs::read_to_string(&prom).unwrap();
+        let line = format!(
+            "canary_rollouts_total{{service=\"api_pool\",purpose=\"roll_out\",outcome=\"refused\"}} {count}\n"
+        );
+        assert!(page.contains(&line), "no {line} in {page}");
+    }
+    // A file that cannot be written is a warning; the outcome stays.
+    let output =
+        program(dir.path(), &["run"]).env("CANARY_METRICS_TEXTFILE", dir.path().join("no/x.prom")).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(10));
+    assert!(
+        told(&output).contains("warning: telemetry.metrics_textfile: cannot write "),
+        "{}",
+        told(&output)
+    );
+}

@@ -54,7 +54,7 @@ impl Context<'_> {
         let journal = FileJournal::open(self.journal_path(), &writer, random, Arc::clone(clock))
             .map_err(|error| explain(&error))?;
         let records = journal.records().await.map_err(|error| explain(&error))?;
-        self.telling.start(self, &records)?;
+        self.telling.start(self, &records).await?;
         Ok(Open { journal: Arc::new(journal), records })
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }
+    crate::telemetry::log(&cx.settings, cx.screen);
     let (telling, screen) = (cx.telling.clone(), cx.screen);
     runtime()?.block_on(async {
         let result = match name {

@@ -77,7 +77,7 @@ async fn answer(
                     &screen,
                     "ended at once: `canary-cli status` shows what is where, `canary-cli resume` goes on, `canary-cli abort` goes back",
                 );
-                telling.cut_short().await;
+                telling.cut_short(&screen).await;
                 screen.close();
                 std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
             }

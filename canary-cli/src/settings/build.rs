@@ -15,7 +15,10 @@ use super::address::HaproxyAddress;
 use super::layers::Layers;
 use super::table::Key;
 use super::values::Given as _;
-use super::{IncusEndpoint, IncusSettings, MigrationSettings, NotifySettings, Settings, SourceSettings};
+use super::{
+    IncusEndpoint, IncusSettings, MigrationSettings, NotifySettings, Settings, SourceSettings,
+    TelemetrySettings,
+};
 use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
 
@@ -55,6 +58,11 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
         actor: layers.text(Key::Actor).given(),
         reason: layers.text(Key::Reason),
         notify: notify(&layers, environment),
+        telemetry: TelemetrySettings {
+            textfile: path(Key::MetricsTextfile),
+            listen: layers.loopback(Key::MetricsListen),
+            log: layers.text(Key::Log).given(),
+        },
         layers,
     }
 }

@@ -88,6 +88,8 @@ pub struct Settings {
     pub reason: Option<String>,
     /// Whom to tell.
     pub notify: NotifySettings,
+    /// What the engine shows of itself.
+    pub telemetry: TelemetrySettings,
     /// Every setting with its origin.
     pub layers: Layers,
 }
@@ -119,6 +121,17 @@ pub struct LocalSettings {
     pub close_timeout: Duration,
     /// What becomes of the processes then.
     pub on_stop: OnStop,
+}
+
+/// What the engine shows of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// The file its metrics are written to.
+    pub textfile: Option<PathBuf>,
+    /// Where its metrics are served.
+    pub listen: Option<SocketAddr>,
+    /// What is logged; `off` for nothing.
+    pub log: String,
 }
 
 /// Whom to tell of what.

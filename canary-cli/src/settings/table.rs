@@ -338,6 +338,13 @@ settings! {
     NotifyFlushTimeout = "notify.flush_timeout", "CANARY_NOTIFY_FLUSH_TIMEOUT", "notify-flush-timeout",
         time(Duration::ZERO, HOUR), Time(Duration::from_secs(10));
 
+    /// A file that the engine's own metrics are written to, for node_exporter's textfile collector.
+    MetricsTextfile = "telemetry.metrics_textfile", "CANARY_METRICS_TEXTFILE", "metrics-textfile", Kind::File, Unset;
+    /// Where the engine's own metrics are served while a command runs: an address of this host and a port.
+    MetricsListen = "telemetry.metrics_listen", "CANARY_METRICS_LISTEN", "metrics-listen", Kind::Loopback, Unset;
+    /// What is logged to standard error.
+    Log = "telemetry.log", "CANARY_LOG", "log", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), Text("off");
+
     /// Who is responsible for the change, for the record.
     Actor = "actor", "CANARY_ACTOR", "actor", Kind::Words, Computed("SUDO_USER or USER, at the host's name");
     /// Why the change is made, for the record.
