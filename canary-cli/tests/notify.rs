@@ -178,9 +178,11 @@ fn metrics_and_log_show_the_engine_itself() {
     let address = taken.local_addr().unwrap().to_string();
     for count in 1..3 {
         let mut run = program(dir.path(), &["run", "--log", "warn"]);
-        let output =
-            run.env("CANARY_METRICS_TEXTFILE", &prom).env("CANARY_METRICS_LISTEN", "127.0.0.1:0").output();
-        assert_eq!(output.as_ref().unwrap().status.code(), Some(10), "{}", told(&output.unwrap()));
+        run.env("CANARY_METRICS_TEXTFILE", &prom).env("CANARY_METRICS_LISTEN", &address);
+        let output = run.output().unwrap();
+        let text = told(&output);
+        assert_eq!(output.status.code(), Some(10), "{text}");
+        assert!(text.contains("warning: telemetry.metrics_listen: cannot listen at "), "{text}");
         let page = std::fs::read_to_string(&prom).unwrap();
         let line = format!(
             "canary_rollouts_total{{service=\"api_pool\",purpose=\"roll_out\",outcome=\"refused\"}} {count}\n"
