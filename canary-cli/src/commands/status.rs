@@ -41,6 +41,14 @@ pub(super) async fn status(cx: &Context<'_>) -> Result<u8, CommandError> {
         ));
         return Ok(0);
     }
+    if nodes.iter().all(|node| !node.problems.is_empty()) {
+        // Said once, with what to do about it.
+        let own = fleet.look().await;
+        if !own.reachable {
+            cx.screen.lines(own.checks.iter().map(|check| cx.screen.paint.careful(&check.detail)));
+            return Ok(0);
+        }
+    }
     cx.screen.lines(node_lines(&nodes, view.as_ref().map(|view| &view.plan)));
     Ok(0)
 }
