@@ -72,6 +72,57 @@ fn custom_backend() {
     shipped_both("custom_backend");
 }
 
+/// The commands of `canary-cli` on a kind of fleet that it does not know.
+#[test]
+fn custom_cli() {
+    let text = output("custom_cli");
+    let lines = [
+        "$ custom_cli doctor",
+        "ok    edge ",
+        "ok    nodes ",
+        "\ncompleted\n",
+        "\nrolled back: api-1: watch: error_ratio ",
+    ];
+    for line in lines {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+}
+
+/// Kinds are told apart by name, and each is told where its own settings are wrong.
+#[test]
+fn custom_cli_names_what_is_wrong_and_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |toml: &str| {
+        std::fs::write(dir.path().join("canary.toml"), toml).unwrap();
+        let mut command = Command::new(example("custom_cli"));
+        command.arg("doctor").current_dir(dir.path()).env("CANARY_STATE_DIR", dir.path());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap().lines().next().unwrap().to_owned()
+    };
+    let fleet = "[fleet]\nbackend = \"edge\"\n";
+    let own = "[backend.edge]\nadmin = \"127.0.0.1:1\"\nurl = \"http://127.0.0.1:2\"\n";
+    assert_eq!(
+        said("[fleet]\nbackend = \"edgy\"\n"),
+        "error: fleet.backend = edgy (canary.toml:2:11): there is no such kind of fleet"
+    );
+    assert_eq!(said(fleet), "error: [backend.edge] is missing: missing field `admin`");
+    assert_eq!(said(&format!("{fleet}{own}")), "error: canary.toml:3:1: missing field `nodes`");
+    assert_eq!(
+        said(&format!("{fleet}{own}nodes = 7\n")),
+        "error: canary.toml:6:9: invalid type: integer `7`, expected path string"
+    );
+    let unknown = said(&format!("{fleet}{own}nodes = \"x\"\nport = 1\n"));
+    assert!(
+        unknown.starts_with("error: canary.toml:7:1: unknown field `port`, expected one of"),
+        "{unknown}"
+    );
+    assert_eq!(
+        said(&format!("{fleet}[backend.egde]\n")),
+        "error: canary.toml:3:10: backend.egde: nothing reads this table"
+    );
+}
+
 /// The production-like one needs the lab, where CI runs it; here it says what it needs.
 #[test]
 fn embed_haproxy_says_how_it_is_used() {
