@@ -87,16 +87,18 @@ impl Edge {
     /// # Errors
     /// When no port can be listened on.
     pub async fn start(pool: &str, servers: &[(String, SocketAddr)]) -> io::Result<Self> {
-        Self::start_on(pool, servers, SocketAddr::from(([127, 0, 0, 1], 0))).await
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_on(pool, servers, any, any).await
     }
 
-    /// As [`Self::start`], with the admin port at `admin`.
+    /// As [`Self::start`], with clients at `clients` and the admin port at `admin`.
     ///
     /// # Errors
     /// When a port cannot be listened on.
     pub async fn start_on(
         pool: &str,
         servers: &[(String, SocketAddr)],
+        clients: SocketAddr,
         admin: SocketAddr,
     ) -> io::Result<Self> {
         let server = |(name, address): &(String, SocketAddr)| Server {
@@ -113,7 +115,7 @@ impl Edge {
         let servers: Vec<_> = servers.iter().map(server).collect();
         let count = servers.len();
         let shared = Arc::new(Shared { pool: pool.to_owned(), started: now(), servers: Mutex::new(servers) });
-        let clients = TcpListener::bind("127.0.0.1:0").await?;
+        let clients = TcpListener::bind(clients).await?;
         let commands = TcpListener::bind(admin).await?;
         let (address, admin) = (clients.local_addr()?, commands.local_addr()?);
         let mut tasks = JoinSet::new();
@@ -137,6 +139,12 @@ impl Edge {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The port of the clients.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The admin port.

@@ -137,14 +137,15 @@ impl EdgeBackend {
     }
 
     /// Counts the requests of a window: all, and those answered 5xx, and since when the balancer counts.
-    async fn count(&self, query: &SliQuery) -> Result<Option<Counted>, BackendError> {
-        let SliKind::ErrorRatio { metric, status_label } = &query.kind else {
-            let text = "only the ratio of errors can be asked for";
-            let error = BackendError::new(ErrorKind::Unsupported, BACKEND, "sample", text);
-            return Err(error.outcome_is(CallOutcome::NotApplied).with("sli", &query.name));
-        };
-        if metric.as_str() != METRIC || status_label.as_str() != "status" {
-            return Ok(None);
+    async fn count(&self, query: &SliQuery) -> Result<Counted, BackendError> {
+        let has = |metric: &str, label: &str| metric == METRIC && label == "status";
+        match &query.kind {
+            SliKind::ErrorRatio { metric, status_label } if has(metric.as_str(), status_label.as_str()) => {}
+            _ => {
+                let text = format!("the one thing to ask for is the error ratio of {METRIC} by status");
+                let error = BackendError::new(ErrorKind::Unsupported, BACKEND, "sample", text);
+                return Err(error.outcome_is(CallOutcome::NotApplied).with("sli", &query.name));
+            }
         }
         let nodes = match &query.subject {
             Subject::Nodes(nodes) => nodes.clone(),
@@ -156,7 +157,10 @@ impl EdgeBackend {
         let lines = match self.read(&command).await {
             Ok(lines) => lines,
             // A server that is not there has no series.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let answer = error.message().to_owned();
+                return Ok(Counted { command, answer, requests: 0, errors: 0, partial: false, series: 0 });
+            }
             Err(error) => return Err(error),
         };
         let numbers = match lines.as_slice() {
@@ -165,8 +169,8 @@ impl EdgeBackend {
         };
         let (requests, errors, since) = numbers
             .ok_or_else(|| not_understood(&command, &lines.join(" ")).outcome_is(CallOutcome::NotApplied))?;
-        let partial = since > from;
-        Ok(Some(Counted { command, answer: lines.concat(), requests, errors, partial, nodes: nodes.len() }))
+        let (partial, series) = (since > from, nodes.len() as u64);
+        Ok(Counted { command, answer: lines.concat(), requests, errors, partial, series })
     }
 }
 
@@ -178,7 +182,7 @@ struct Counted {
     errors: u64,
     /// The balancer does not count for as long as the window is.
     partial: bool,
-    nodes: usize,
+    series: u64,
 }
 
 fn not_understood(command: &str, line: &str) -> BackendError {
@@ -293,17 +297,15 @@ impl SliSource for EdgeBackend {
     }
 
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
-        let series = self.count(query).await?.map_or(0, |counted| counted.nodes as u64);
+        let series = self.count(query).await?.series;
         Ok(SliFacts { series, largest_bound: None, scrape_interval: None })
     }
 }
 
-fn sample(counted: Option<Counted>) -> Sample {
-    let Some(counted) = counted else {
-        let (warnings, queries) = (Vec::new(), Vec::new());
-        return Sample { reading: Reading::Absent, events: None, age: None, warnings, queries };
-    };
-    let reading = if counted.requests == 0 {
+fn sample(counted: Counted) -> Sample {
+    let reading = if counted.series == 0 {
+        Reading::Absent
+    } else if counted.requests == 0 {
         Reading::NoTraffic
     } else {
         // Counts of ten minutes are far below 2^53, where f64 is exact.
@@ -313,7 +315,7 @@ fn sample(counted: Option<Counted>) -> Sample {
     let partial = "the balancer has not counted for as long as the window is";
     Sample {
         reading,
-        events: Some(counted.requests),
+        events: (counted.series > 0).then_some(counted.requests),
         age: None,
         warnings: if counted.partial { vec![partial.to_owned()] } else { Vec::new() },
         queries: vec![ExecutedQuery { query: counted.command, reply: counted.answer }],

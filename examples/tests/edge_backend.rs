@@ -213,12 +213,12 @@ async fn a_restart_is_another_epoch_and_forgets_what_was_set() {
     let backend = backend(&edge);
     backend.set_admin(&node("api-1"), AdminState::Drain).await.unwrap();
     let before = backend.servers().await.unwrap();
-    let admin = edge.admin();
+    let (clients, admin) = (edge.address(), edge.admin());
     drop(edge);
     let again = async {
         loop {
             // The old port closes a moment after the drop.
-            if let Ok(edge) = Edge::start_on("api", &servers, admin).await {
+            if let Ok(edge) = Edge::start_on("api", &servers, clients, admin).await {
                 return edge;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -275,8 +275,8 @@ async fn missing_data_is_a_reading_and_never_a_number() {
 
     let metric: MetricName = "http_requests_total".parse().unwrap();
     let kind = SliKind::ErrorRatio { metric, status_label: "status".parse().unwrap() };
-    let sample = backend.sample(&[SliQuery { kind, ..query.clone() }]).await.remove(0).unwrap();
-    assert_eq!(sample.reading, Reading::Absent);
+    let error = backend.sample(&[SliQuery { kind, ..query.clone() }]).await.remove(0).unwrap_err();
+    assert_eq!(told(&error), (ErrorKind::Unsupported, CallOutcome::NotApplied, false));
 
     let kind = SliKind::Expression { promql: "up".to_owned() };
     let error = backend.sample(&[SliQuery { kind, ..query }]).await.remove(0).unwrap_err();
