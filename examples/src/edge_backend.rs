@@ -2,7 +2,7 @@
 //!
 //! It is laid out as the traits' contracts ask, from the wire up:
 //!
-//! 1. [`EdgeBackend::ask`]: one command, one answer, one deadline; every failure says whether it can have had an effect;
+//! 1. `EdgeBackend::ask`: one command, one answer, one deadline; every failure says whether it can have had an effect;
 //! 2. the parser: an answer is understood completely or it is an error;
 //! 3. the traits: what is asked for, what is read back.
 //!
