@@ -2,9 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use canary_core::fleet::Artifact;
+use canary_core::journal::{Entry, FileJournal, RolloutId, Writer};
+use canary_core::plan::{Plan, Purpose};
+use canary_core::spec::RolloutSpec;
+use canary_core::traits::{Clock as _, Journal as _, SystemClock};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
 
@@ -96,4 +104,59 @@ fn it_follows_one_rollout_after_the_other_and_ends_as_they_do() {
     let (code, text) =
         ended(&watch(&state.join("elsewhere"), &["--exit-status"]).current_dir("/").output().unwrap());
     assert_eq!(code, Some(2), "{text}");
+}
+
+fn plan(dir: &Path) -> Plan {
+    let binary = dir.join("binary");
+    std::fs::write(&binary, "a binary").unwrap();
+    Plan {
+        purpose: Purpose::RollOut,
+        spec: RolloutSpec::new(
+            "demo".parse().unwrap(),
+            "demo".parse().unwrap(),
+            "b-2".parse().unwrap(),
+            vec!["b-1".parse().unwrap()],
+        ),
+        artifact: Artifact::read(&binary).unwrap(),
+        way_back: None,
+        store: dir.join("store"),
+        nodes: Vec::new(),
+        steps: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// An engine that was killed while it wrote a record.
+#[tokio::test]
+async fn it_ends_when_nobody_is_at_work_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("demo/journal.jsonl");
+    let writer = Writer {
+        pid: std::process::id(),
+        host: "deploy".to_owned(),
+        actor: "bob@deploy".to_owned(),
+        engine: "0".to_owned(),
+    };
+    let journal = FileJournal::open(&path, &writer, [1; 16], Arc::new(SystemClock::new())).unwrap();
+    let mut watch = watch(dir.path(), &["--exit-status"]).spawn().unwrap();
+    let rollout = RolloutId::new(SystemClock::new().now(), 7);
+    let (actor, plan) = ("bob@deploy".to_owned(), Box::new(plan(dir.path())));
+    journal.append(Entry::Started { rollout, actor, reason: None, permit: None, plan }).await.unwrap();
+    let mut out = BufReader::new(watch.stdout.take().unwrap());
+    let mut text = String::new();
+    out.read_line(&mut text).unwrap();
+    assert!(text.starts_with("roll out "), "{text}");
+    let torn = "{\"body\":{\"act";
+    std::io::Write::write_all(
+        &mut std::fs::File::options().append(true).open(&path).unwrap(),
+        torn.as_bytes(),
+    )
+    .unwrap();
+    drop(journal);
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(130), "{text}");
+    assert!(
+        text.contains("not finished, and nobody is at work on it: `canary-cli resume` goes on"),
+        "{text}"
+    );
 }

@@ -18,7 +18,7 @@ use crate::render::words;
 /// Lines are not longer than this: a long line is hard to read, and is broken in two when the terminal gets narrower.
 const WIDEST: usize = 100;
 /// A sparkline takes at most this many columns, and is left away below the other.
-const SPARKLINE: (usize, usize) = (6, 40);
+const SPARKLINE: (usize, usize) = (4, 40);
 
 /// For whom lines are made.
 struct Frame<'a> {
