@@ -23,15 +23,16 @@ pub(super) use watch::watch;
 
 pub(super) async fn status(cx: &Context<'_>) -> Result<u8, CommandError> {
     cx.warn();
-    let mut settings = cx.settings.clone();
-    settings.spec.watch = None;
-    let fleet = Fleet::of(&settings).await?;
     let view = rollouts(&cx.read_journal()?.records).pop();
     let busy = in_use(&cx.journal_path());
     if !cx.screen.json() {
+        // What is known at once comes first: the backends take their time, or are away.
         cx.screen.lines(view_lines(cx, view.as_ref(), busy));
         cx.screen.note("looking at the nodes");
     }
+    let mut settings = cx.settings.clone();
+    settings.spec.watch = None;
+    let fleet = Fleet::of(&settings).await?;
     let nodes = look(cx, &fleet.backends(None, Vec::new())).await;
     cx.screen.close();
     if cx.screen.json() {
