@@ -60,6 +60,8 @@ pub(super) fn problem(place: &str, reason: Reason) -> Problem {
 /// A value for people: quoted, cut, without passwords.
 pub(super) fn shown(kind: &Kind, text: &str) -> String {
     let text = match kind {
+        // What stands after the names is often a secret.
+        Kind::Assignments => return "…".to_owned(),
         Kind::Url | Kind::SecureUrl | Kind::Address => address::without_password(text),
         _ => text.to_owned(),
     };

@@ -96,3 +96,28 @@ fn paths_are_the_same_from_another_directory() {
     assert_eq!(settings.migrations.dir, directory.join("db/migrations"));
     assert_eq!(settings.artifact, None);
 }
+
+const LOCAL: [&str; 5] =
+    ["init", "--backend", "local", "--local-nodes", "api-1=127.0.0.1:8081 api-2=127.0.0.1:8082"];
+
+#[test]
+fn a_local_fleet_needs_nobody_to_ask() {
+    let arguments = [&LOCAL[..], &["--local-args", "--listen {address}", "-o", "canary.toml"]].concat();
+    let world = World::new().arguments(&arguments);
+    let said = world.run();
+    assert!(said.contains("canary.toml: canary api-2, peers api-1\n"), "{said}");
+    let settings = world.again::<&str>(&[]).read().unwrap();
+    assert_eq!((settings.backend.name(), settings.spec.canary.as_str()), ("local", "api-2"));
+    assert_eq!(settings.local.args, ["--listen", "{address}"]);
+    assert!(matches!(settings.source, crate::settings::SourceSettings::Metrics { port: None, .. }));
+}
+
+#[test]
+fn programs_get_the_settings_as_json() {
+    let more =
+        ["--pool", "api", "--local-env", "TOKEN=hunter2", "--p95-threshold", "250ms", "--output", "json"];
+    let text = World::new().arguments(&[&LOCAL[..], &more].concat()).run();
+    let world = World::new().arguments(&["init", "--backend", "local", "--output", "json"]);
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text + &world.run());
+}

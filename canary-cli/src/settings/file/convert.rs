@@ -18,7 +18,12 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
         (Kind::Nodes, DeValue::Array(items)) => list(items, kind, "a node name"),
         (_, DeValue::Array(items)) if kind.is_list() => list(items, kind, "a text"),
         (Kind::Places | Kind::Arguments | Kind::Assignments, _) => {
-            let example = format!("a list, such as [\"{}\"]", kind.example());
+            let text = match kind {
+                Kind::Places => "api-1=127.0.0.1:8081",
+                Kind::Arguments => "--verbose",
+                _ => "NAME=value",
+            };
+            let example = format!("a list, such as [\"{text}\"]");
             Err(at(wrong_type(found, "a list of texts", &example)))
         }
         (Kind::Nodes, _) => Err(at(wrong_type(found, "a list of node names", "peers = [\"backend-api-1\"]"))),
@@ -90,6 +95,7 @@ fn wrong_type(found: &DeValue<'_>, expected: &str, example: &str) -> Reason {
 /// The value as it stands in the file, on one line, without passwords.
 pub(super) fn shown(source: &Source<'_>, kind: &Kind, value: &Spanned<DeValue<'_>>) -> String {
     match value.get_ref() {
+        _ if *kind == Kind::Assignments => raw::shown(kind, ""),
         DeValue::String(text) => raw::shown(kind, text),
         _ => excerpt(source, value),
     }

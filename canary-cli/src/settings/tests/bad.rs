@@ -204,3 +204,28 @@ fn every_layer_is_told_at_once() {
         .arguments(&["--canary", "c;"]);
     insta::assert_snapshot!(world.refusal());
 }
+
+#[test]
+fn local_fleets_that_cannot_be() {
+    let nodes = "nodes = [\"api-1=127.0.0.1:8081\", \"api-2=127.0.0.1:8082\"]\n";
+    let fleet = "[fleet]\nbackend = \"local\"\ncanary = \"api-2\"\npeers = [\"api-1\"]\n[local]\n";
+    let mut text = String::new();
+    for more in [
+        "",
+        "nodes = \"api-1=127.0.0.1:8081\"",
+        "nodes = [\"api-1\"]",
+        "nodes = [\"api-1=10.0.0.1:8081\"]",
+        "nodes = [\"api-1=127.0.0.1:8081\", \"api-2=127.0.0.1:8081\"]",
+        "nodes = [\"api-1=127.0.0.1:8081\"]",
+        &format!("{nodes}listen = \"127.0.0.1:8081\""),
+        &format!("{nodes}listen = \"0.0.0.0:80\""),
+        &format!("{nodes}env = [\"TOKEN\", \"9=hunter2\"]"),
+        &format!("{nodes}[backend.local]\ndir = \"x\""),
+        &format!("{nodes}[watch]\nsource = \"metric\""),
+    ] {
+        let refusal = World::new().file(format!("{fleet}{more}\n")).refusal();
+        text += &format!("=== {more}\n{refusal}");
+    }
+    text += &World::new().variable("CANARY_BACKEND", "locall").refusal();
+    insta::assert_snapshot!(text);
+}
