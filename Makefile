@@ -3,7 +3,7 @@
 CARGO ?= cargo
 CLI := $(or $(CARGO_TARGET_DIR),target)/debug/canary-cli
 
-.PHONY: help test check fix lab-demo deploy-canary bench deb test-deb crates sbom deny
+.PHONY: help test check fix lab-demo deploy-canary bench bench-balancer measure deb test-deb crates sbom deny
 
 help: ## Says what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -29,6 +29,12 @@ deploy-canary: ## Ships ARTIFACT by the runbook; every variable of the runbook a
 bench: ## Times a roll beside the runbook's shell script, in the lab.
 	$(CARGO) build -q -p canary-cli -p canary-lab-e2e
 	scripts/with-lab $(CARGO) run -q -p canary-lab-e2e --bin lab-bench
+
+bench-balancer: ## canary-local's balancer beside HAProxy: throughput and added latency, in one run.
+	$(CARGO) run -q --release -p canary-bench --bin bench-balancer
+
+measure: ## Start to first line, size and memory of the binary, beside what they may be.
+	@scripts/measure
 
 deb: ## Builds the Debian package, and prints where it is.
 	@scripts/deb
