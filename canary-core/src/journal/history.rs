@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Entry, Record, Request, RolloutId, StepResult, Wish};
 use crate::analysis::WatchState;
 use crate::engine::{FailureClass, Outcome};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Direction, Plan, Step};
 use crate::time::Timestamp;
 
 /// How far a step is.
@@ -31,6 +31,8 @@ pub enum StepStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     steps: BTreeMap<Step, StepStatus>,
+    /// The step that was begun last, until it ends.
+    under_way: Option<Step>,
     facts: BTreeMap<Step, BTreeMap<String, String>>,
     watch: Option<WatchState>,
     /// A granted wish to end: `Stop` or `Abort`.
@@ -47,6 +49,7 @@ impl History {
         match entry {
             Entry::StepStarted { step, .. } => {
                 self.steps.insert(step.clone(), StepStatus::Started);
+                self.under_way = Some(step.clone());
                 if step.action == Action::Watch && self.watch.is_none() {
                     self.watch = Some(WatchState::new(time));
                 }
@@ -61,6 +64,7 @@ impl History {
                         StepStatus::Failed { class: *class, message: message.clone() }
                     }
                 };
+                self.under_way = self.under_way.take().filter(|begun| begun != step);
                 self.steps.insert(step.clone(), status);
                 self.facts.insert(step.clone(), facts.clone());
             }
@@ -68,6 +72,7 @@ impl History {
             Entry::Resumed { .. } => {
                 self.finished = None;
                 self.end = self.end.filter(|wish| *wish == Wish::Abort);
+                self.prove_again();
             }
             Entry::Finished { outcome, .. } => self.finished = Some(outcome.clone()),
             Entry::Genesis { .. }
@@ -93,6 +98,30 @@ impl History {
         }
     }
 
+    /// What was true of a node in hand is proven once more: while no engine lived, the balancer may have restarted with
+    /// its configured states, the service may have failed, or a person may have put the node back.
+    fn prove_again(&mut self) {
+        let stale: Vec<_> = self.steps.keys().filter(|step| self.may_be_stale(step)).cloned().collect();
+        self.steps.extend(stale.into_iter().map(|step| (step, StepStatus::Started)));
+    }
+
+    /// Whether `step` was done on a node that is neither back in rotation nor on another way by now.
+    fn may_be_stale(&self, step: &Step) -> bool {
+        let enable = self.steps.get(&step.sibling(Action::Enable));
+        let in_hand = match step.action {
+            Action::Drain => enable.is_none(),
+            Action::CheckHealth => !matches!(enable, Some(StepStatus::Done { .. })),
+            _ => false,
+        };
+        let going_back = |other: &Step| {
+            other.node == step.node
+                && (other.direction, step.direction) == (Direction::Back, Direction::Forward)
+        };
+        in_hand
+            && matches!(self.steps.get(step), Some(StepStatus::Done { .. }))
+            && !self.steps.keys().any(going_back)
+    }
+
     /// Notes that records can no longer be written.
     pub fn lose_journal(&mut self, why: String) {
         self.journal_lost.get_or_insert(why);
@@ -104,10 +133,10 @@ impl History {
         self.steps.get(step)
     }
 
-    /// The step that was begun and has not ended.
+    /// The step that was begun last and has not ended: it runs, or nobody lived to see its end, or somebody cut it short.
     #[must_use]
-    pub fn under_way(&self) -> Option<&Step> {
-        self.steps.iter().find(|(_, status)| **status == StepStatus::Started).map(|(step, _)| step)
+    pub const fn under_way(&self) -> Option<&Step> {
+        self.under_way.as_ref()
     }
 
     /// A fact that a finished step left.

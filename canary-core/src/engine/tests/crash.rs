@@ -120,6 +120,76 @@ async fn killed_at_any_record_and_resumed_it_ends_as_if_undisturbed() {
     }
 }
 
+/// Runs until the record after which the engine dies, changes the world, resumes.
+async fn resumed_after(
+    scene: &Scene,
+    last: impl Fn(&Entry) -> bool,
+    meanwhile: impl FnOnce(&World),
+) -> (Report, Vec<Step>) {
+    let undisturbed = Scene::new(Behaviour::Good);
+    undisturbed.run().await;
+    let n = undisturbed.entries().await.iter().position(last).unwrap();
+    assert!(run_doomed(scene, n, At::DieAfter).await.is_none());
+    meanwhile(&scene.world);
+    let view = rollouts(&scene.backends.journal.records().await.unwrap()).pop().unwrap();
+    let report = resume(&scene.backends, view, "ben".to_owned(), &Control::default()).await.unwrap();
+    let since = scene.entries().await.into_iter().skip_while(|entry| !matches!(entry, Entry::Resumed { .. }));
+    let begun = since.filter_map(|entry| match entry {
+        Entry::StepStarted { step, .. } => Some(step),
+        _ => None,
+    });
+    (report, begun.collect())
+}
+
+fn finishes(entry: &Entry, action: Action) -> bool {
+    matches!(entry, Entry::StepFinished { step, .. } if *step == Step::forward(&node("a"), action))
+}
+
+#[tokio::test]
+async fn what_was_proven_of_a_node_in_hand_before_a_death_is_proven_again() {
+    let scene = Scene::new(Behaviour::Good);
+    let restarts = |world: &World| world.state().balancer_restarts = true;
+    let (report, begun) = resumed_after(&scene, |e| finishes(e, Action::CheckHealth), restarts).await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    let again = [Action::Drain, Action::CheckHealth, Action::Enable].map(|a| Step::forward(&node("a"), a));
+    assert_eq!(begun[..3], again, "neither installed nor restarted a second time");
+    let effects = scene.effects().iter().filter(|effect| *effect == "a drain").count();
+    assert_eq!(effects, 2, "the balancer had put it back");
+
+    let scene = Scene::new(Behaviour::Good);
+    let fails = |world: &World| {
+        world.binary(NEW, Behaviour::Unhealthy);
+    };
+    let (report, _) = resumed_after(&scene, |e| finishes(e, Action::CheckHealth), fails).await;
+    assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{:?}", report.outcome);
+    let effects = scene.effects();
+    let (ready, back) =
+        (effects.iter().position(|e| e == "a ready"), format!("a install {}", Digest::of(OLD).short()));
+    assert!(ready > effects.iter().position(|e| *e == back), "enabled before the way back: {effects:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_back_in_rotation_is_not_taken_out_again_after_a_death() {
+    let scene = Scene::new(Behaviour::Good);
+    let (report, begun) = resumed_after(&scene, |e| finishes(e, Action::Enable), |_| {}).await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    assert_eq!(begun[0], Step::forward(&node("a"), Action::ProveTraffic));
+}
+
+#[tokio::test]
+async fn the_step_under_way_is_the_one_begun_last() {
+    let scene = Scene::new(Behaviour::Unhealthy);
+    scene.run().await;
+    let records = scene.backends.journal.records().await.unwrap();
+    let begins = |(_, record): &(usize, &Record)| matches!(record.entry, Entry::StepStarted { .. });
+    for (n, record) in records.iter().enumerate().filter(begins) {
+        let view = rollouts(&records[..=n]).pop().unwrap();
+        let Entry::StepStarted { step, .. } = &record.entry else { continue };
+        assert_eq!(view.history.under_way(), Some(step));
+    }
+    assert_eq!(rollouts(&records).pop().unwrap().history.under_way(), None);
+}
+
 #[tokio::test]
 async fn a_journal_that_fails_at_any_record_takes_the_node_in_hand_back() {
     let (records, _) = records_of_an_undisturbed_run(Behaviour::Good).await;
