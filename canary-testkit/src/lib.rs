@@ -4,8 +4,10 @@ mod clock;
 pub mod conformance;
 pub mod faults;
 mod gate;
+pub mod invariants;
 mod journal;
 mod server;
+pub mod sim;
 pub mod world;
 
 pub use clock::VirtualClock;

@@ -31,7 +31,7 @@ impl Deaths {
     }
 
     /// Kills the engine, and returns only when it is buried.
-    pub(super) async fn die(&self) {
+    pub(crate) async fn die(&self) {
         let buried = self.buried.notified();
         self.happened.notify_one();
         if !self.gone.load(Ordering::SeqCst) {

@@ -126,9 +126,11 @@ impl NodeRuntime for World {
         if digest.is_none() {
             return Err(unchanged(ErrorKind::Refused, "restart", "nothing is installed"));
         }
+        let lost = state.servers[i].sessions(now_ms, &state.config.load, state.serving());
+        state.servers[i].long_requests.clear();
         state.nodes[i].start(now_ms, behaviour);
         state.note_spread();
-        state.happened(Happening::Restarted { node: node.clone(), digest, serving });
+        state.happened(Happening::Restarted { node: node.clone(), digest, serving, lost });
         Ok(state.nodes[i].service(now_ms))
     }
 

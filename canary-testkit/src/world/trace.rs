@@ -50,6 +50,8 @@ pub enum Happening {
         digest: Option<Digest>,
         /// Whether the balancer was sending it requests.
         serving: bool,
+        /// Requests in progress that were cut.
+        lost: u64,
     },
     /// The node answered a health check.
     Answered {

@@ -1,0 +1,47 @@
+//! Every effect comes while a step that has it is begun in the journal.
+
+use std::collections::BTreeSet;
+
+use canary_core::fleet::{Digest, NodeId};
+use canary_core::journal::Entry;
+use canary_core::plan::{Action, Direction, Step};
+use canary_core::traits::AdminState;
+
+use crate::sim::Run;
+use crate::world::Happening;
+
+pub(super) fn check(run: &Run) -> Result<(), String> {
+    if run.journal_failed {
+        // Without a journal the node in hand goes back, and only the listeners hear of it.
+        return Ok(());
+    }
+    let mut begun: BTreeSet<&Step> = BTreeSet::new();
+    for happened in &run.trace {
+        let (node, action, digest): (&NodeId, Action, Option<Digest>) = match &happened.what {
+            Happening::Recorded { seq } => {
+                let record = usize::try_from(*seq).ok().and_then(|seq| run.records.get(seq));
+                match record.map(|record| &record.entry) {
+                    Some(Entry::StepStarted { step, .. }) => drop(begun.insert(step)),
+                    Some(Entry::StepFinished { step, .. }) => drop(begun.remove(step)),
+                    _ => {}
+                }
+                continue;
+            }
+            Happening::Admin { node, to: AdminState::Ready, .. } => (node, Action::Enable, None),
+            Happening::Admin { node, .. } | Happening::SessionsClosed { node, .. } => {
+                (node, Action::Drain, None)
+            }
+            Happening::Installed { node, digest, .. } => (node, Action::Install, Some(*digest)),
+            Happening::Restarted { node, .. } => (node, Action::Restart, None),
+            _ => continue,
+        };
+        let fits = |direction: Direction| digest.is_none() || run.plan.digest(direction) == digest;
+        let intended = begun
+            .iter()
+            .any(|step| step.node.as_ref() == Some(node) && step.action == action && fits(step.direction));
+        if !intended {
+            return Err(format!("at {} ms {:?}, and no such step was begun", happened.at_ms, happened.what));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The journal alone tells the end, and what its last finished steps say of each node is so.
+
+use std::collections::BTreeMap;
+
+use canary_core::journal::{Entry, StepResult, rollouts};
+use canary_core::plan::Action;
+use canary_core::traits::AdminState;
+
+use crate::sim::Run;
+use crate::world::Happening;
+
+pub(super) fn check(run: &Run) -> Result<(), String> {
+    if run.journal_failed {
+        return Ok(());
+    }
+    let view = rollouts(&run.records).pop();
+    let told = view.as_ref().and_then(|view| view.history.finished());
+    if told != run.outcome.as_ref() {
+        return Err(format!("the engine ended {:?}, the journal {told:?}", run.outcome));
+    }
+    // The last step done of each kind, by node.
+    let (mut installed, mut rotation) = (BTreeMap::new(), BTreeMap::new());
+    for record in &run.records {
+        let (step, done) = match &record.entry {
+            Entry::StepStarted { step, .. } => (step, false),
+            Entry::StepFinished { step, result: StepResult::Done { .. }, .. } => (step, true),
+            _ => continue,
+        };
+        let Some(node) = &step.node else { continue };
+        match step.action {
+            Action::Install => drop(installed.insert(node, done.then_some(step.direction))),
+            Action::Drain => drop(rotation.insert(node, done.then_some(AdminState::Drain))),
+            Action::Enable => drop(rotation.insert(node, done.then_some(AdminState::Ready))),
+            _ => {}
+        }
+    }
+    let restarted = run.trace.iter().any(|happened| happened.what == Happening::BalancerRestarted);
+    for (node, server) in run.planned() {
+        if let Some(Some(direction)) = installed.get(&node.name) {
+            let (told, is) = (run.plan.digest(*direction), node.installed);
+            if told != is {
+                return Err(format!("the journal says that {} has {told:?}, it has {is:?}", node.name));
+            }
+        }
+        if !installed.contains_key(&node.name) && node.installed != Some(run.old_digest()) {
+            return Err(format!(
+                "the journal knows no installation on {}, it has {:?}",
+                node.name, node.installed
+            ));
+        }
+        if let Some(Some(told)) = rotation.get(&node.name)
+            && *told != server.admin
+            && !restarted
+        {
+            return Err(format!("the journal says that {} is {told}, it is {}", node.name, server.admin));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! One run: lives of the engine, one after the other, until the rollout has ended.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use canary_core::engine::{Backends, Order, Outcome, WayBackSearch, resume, roll_out};
+use canary_core::fleet::Digest;
+use canary_core::journal::{RolloutId, RolloutView, rollouts};
+use canary_core::plan::{self, Plan};
+use canary_core::traits::{DeployPermit, GateVerdict, Review};
+
+use super::journal::SimJournal;
+use super::mutant::Mutant;
+use super::rng::Rng;
+use super::scenario::name;
+use super::strikes::{Counted, Life};
+use super::{NEW, OLD, Run, Scenario, Simulator};
+use crate::VirtualClock;
+use crate::faults::{Fault, Faults, wrap};
+use crate::world::{Behaviour, Happening, World, WorldConfig};
+
+/// How often an engine is started at most; more than any scenario has deaths and stops.
+const LIVES: u32 = 24;
+
+fn world(scenario: &Scenario) -> World {
+    let names: Vec<_> = (0..scenario.nodes + scenario.bystanders).map(name).collect();
+    let names: Vec<&str> = names.iter().map(canary_core::fleet::NodeId::as_str).collect();
+    let mut config = WorldConfig::new(&names);
+    config.load.requests_per_s = scenario.requests_per_s;
+    config.checks.interval_ms = scenario.check_interval_ms;
+    config.call_ms = scenario.call_ms;
+    config.verify_artifacts = false;
+    config.change_while_serving = true;
+    let world = World::new(config, Arc::new(VirtualClock::new()), OLD, Behaviour::good());
+    world.binary(NEW, scenario.release);
+    // Time before the rollout: the metrics have a past.
+    world.clock().advance(Duration::from_secs(120));
+    let now = world.clock().passed_ms();
+    for (node, from, to) in &scenario.ailing {
+        world.with_node(&name(*node), |node| node.ailing_ms.push((now + from, now + to)));
+    }
+    for (node, until) in &scenario.long_requests {
+        world.with_server(&name(*node), |server| server.long_requests.push(now + until));
+    }
+    if let Some(node) = scenario.full_disk {
+        world.with_node(&name(node), |node| node.disk_free = 1);
+    }
+    world
+}
+
+async fn plan(simulator: &Simulator, backends: &Backends, scenario: &Scenario) -> Option<Plan> {
+    let spec = scenario.spec.clone();
+    let snapshot = backends.observe(spec.nodes()).await.ok()?;
+    let artifact = simulator.artifact.clone();
+    let search = WayBackSearch {
+        named: None,
+        on_host: None,
+        release: Some(artifact.facts.sha256),
+        nodes: spec.nodes().cloned().collect(),
+    };
+    let back = backends.find_way_back(&search, &snapshot).await.ok()?;
+    plan::roll_out(spec, artifact, back, simulator.store(), &snapshot).ok()
+}
+
+fn permit() -> Option<DeployPermit> {
+    let verdict = GateVerdict::NothingNew { why: "a simulation".to_owned() };
+    Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") }.permit()
+}
+
+/// What a life begins with.
+enum Begin {
+    New(Box<Plan>, Order),
+    Resume(Box<RolloutView>),
+}
+
+/// One life: its end, or nothing when it died.
+async fn live(begin: Begin, backends: &Backends, life: &Arc<Life>) -> Option<Outcome> {
+    let engine = async {
+        let report = match begin {
+            Begin::New(plan, order) => roll_out(backends, *plan, permit()?, order, &life.control).await,
+            Begin::Resume(view) => resume(backends, *view, "again".to_owned(), &life.control).await,
+        };
+        report.ok().map(|report| report.outcome)
+    };
+    tokio::select! {
+        biased;
+        () = life.deaths.happened() => None,
+        outcome = engine => outcome,
+    }
+}
+
+/// Whether a record could not be written so far.
+fn journal_failed(scenario: &Scenario, counted: &Counted) -> bool {
+    let struck = counted.struck.lock().unwrap_or_else(PoisonError::into_inner);
+    struck.iter().any(|(number, operation)| {
+        let harmless = matches!(
+            scenario.faults.get(number),
+            None | Some(Fault::Delay(_) | Fault::DieBefore | Fault::DieAfter)
+        );
+        *operation == "append" && !harmless
+    })
+}
+
+pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Option<Mutant>) -> Option<Run> {
+    let shared = Arc::new(scenario.clone());
+    let world = world(scenario);
+    let journal = SimJournal::new(world.clone(), simulator.artifact.facts.sha256);
+    let straight = world.backends(Arc::clone(&journal) as _);
+    let plan = plan(simulator, &straight, scenario).await?;
+    let straight = match mutant {
+        Some(mutant) => mutant.plant(&straight),
+        None => straight,
+    };
+    let counted = Arc::<Counted>::default();
+    let order = Order {
+        rollout: RolloutId::new(VirtualClock::start(), 1),
+        actor: "simulator".to_owned(),
+        reason: None,
+    };
+    let mut begin = Begin::New(Box::new(plan.clone()), order);
+    let mut outcome = None;
+    let mut rng = Rng::new(scenario.seed ^ 0xdead);
+    for _ in 0..LIVES {
+        let life = Life::new(&shared, &counted);
+        let faults: Arc<dyn Faults> = Arc::clone(&life) as _;
+        outcome = live(begin, &wrap(&straight, &faults), &life).await;
+        life.deaths.bury();
+        if outcome.is_none() {
+            world.happened(Happening::EngineDied);
+            if rng.once_in(6) {
+                world.restart_balancer();
+            }
+        }
+        if journal_failed(scenario, &counted) {
+            // The journal does not know what was done since; a person looks before anything goes on.
+            break;
+        }
+        // The operator comes back after a while.
+        world.clock().advance(Duration::from_millis(1 + rng.below(200_000)));
+        match rollouts(&journal.all()).pop() {
+            Some(view) if view.unfinished() => begin = Begin::Resume(Box::new(view)),
+            // Who died right after the last record was written has told the end.
+            view => {
+                outcome = outcome.or_else(|| view?.history.finished().cloned());
+                break;
+            }
+        }
+    }
+    let all: Vec<_> = (0..scenario.nodes + scenario.bystanders).map(name).collect();
+    Some(Run {
+        scenario: scenario.clone(),
+        plan,
+        outcome,
+        records: journal.all(),
+        trace: world.trace(),
+        nodes: all.iter().filter_map(|node| world.node(node)).collect(),
+        servers: all.iter().filter_map(|node| world.server(node)).collect(),
+        journal_failed: journal_failed(scenario, &counted),
+        calls: counted.calls.load(Ordering::Relaxed),
+        struck: counted.struck.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+    })
+}

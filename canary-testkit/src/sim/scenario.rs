@@ -1,0 +1,189 @@
+//! What a seed stands for: a fleet, a release, a spec, and everything that goes wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use canary_core::analysis::Number;
+use canary_core::fleet::NodeId;
+use canary_core::journal::Wish;
+use canary_core::spec::{Bound, OnDrainTimeout, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::traits::{ErrorKind, SliKind};
+
+use super::rng::Rng;
+use crate::faults::Fault;
+use crate::world::{Behaviour, REQUESTS_METRIC};
+
+/// The bound of the error ratio that every watch has.
+pub const ERROR_BOUND: f64 = 0.005;
+
+/// One run: the same scenario gives the same journal.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The seed it was made from, or 0.
+    pub seed: u64,
+    /// How many nodes the rollout names, 1 to 6.
+    pub nodes: usize,
+    /// How many more servers the pool has.
+    pub bystanders: usize,
+    /// How the release behaves.
+    pub release: Behaviour,
+    /// What is asked for.
+    pub spec: RolloutSpec,
+    /// Requests a second.
+    pub requests_per_s: u64,
+    /// Milliseconds between health checks of the balancer.
+    pub check_interval_ms: u64,
+    /// Milliseconds that every call takes.
+    pub call_ms: u64,
+    /// Spans in which a node does not answer, by its number.
+    pub ailing: Vec<(usize, u64, u64)>,
+    /// Requests that take long at the start: on which node, and until when.
+    pub long_requests: Vec<(usize, u64)>,
+    /// Faults and deaths by the number of the call that they strike.
+    pub faults: BTreeMap<u64, Fault>,
+    /// Keys that the operator presses, by the number of the call before which.
+    pub keys: BTreeMap<u64, Wish>,
+    /// Bytes left on a node's disk.
+    pub full_disk: Option<usize>,
+}
+
+/// The name of the `i`-th node.
+pub(crate) fn name(i: usize) -> NodeId {
+    #[expect(clippy::expect_used, reason = "a letter and a number are a name")]
+    NodeId::new(format!("n{i}")).expect("a name")
+}
+
+impl Scenario {
+    /// A release that goes well on that many nodes, with one more server in the pool, watched for an hour.
+    #[must_use]
+    pub fn calm(nodes: usize) -> Self {
+        Self {
+            seed: 0,
+            nodes,
+            bystanders: 1,
+            release: Behaviour::good(),
+            spec: spec(nodes, &mut Rng::new(0)),
+            requests_per_s: 100,
+            check_interval_ms: 2000,
+            call_ms: 1,
+            ailing: Vec::new(),
+            long_requests: Vec::new(),
+            faults: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            full_disk: None,
+        }
+    }
+
+    /// What the seed stands for.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let nodes = 1 + usize::try_from(rng.below(6)).unwrap_or(0);
+        let mut it = Self::calm(nodes);
+        it.seed = seed;
+        it.bystanders =
+            if nodes == 1 { 1 + usize::from(rng.once_in(2)) } else { usize::from(rng.once_in(3)) };
+        it.release = release(&mut rng);
+        it.spec = spec(nodes, &mut rng);
+        it.spec.min_available = if nodes + it.bystanders > 2 && rng.once_in(4) { 2 } else { 1 };
+        it.requests_per_s = rng.pick(&[0, 1, 50, 100, 2000]);
+        it.check_interval_ms = rng.pick(&[100, 1000, 2000, 5000]);
+        it.call_ms = rng.pick(&[0, 1, 5, 40]);
+        it.trouble(&mut rng);
+        it
+    }
+
+    /// What goes wrong.
+    fn trouble(&mut self, rng: &mut Rng) {
+        let all = (self.nodes + self.bystanders) as u64;
+        let any = |rng: &mut Rng| usize::try_from(rng.below(all)).unwrap_or(0);
+        for _ in 0..rng.pick(&[0, 0, 0, 1, 3]) {
+            let (node, from) = (any(rng), rng.below(300_000));
+            self.ailing.push((node, from, from + 1 + rng.below(40_000)));
+        }
+        for _ in 0..rng.pick(&[0, 0, 1, 4]) {
+            let (node, long) = (any(rng), rng.pick(&[500, 5_000, 59_000, 100_000, 4_000_000]));
+            self.long_requests.push((node, rng.below(long)));
+        }
+        let calls = 60 + 40 * self.nodes as u64;
+        for _ in 0..rng.pick(&[0, 0, 1, 2, 5, 12]) {
+            self.faults.insert(rng.below(calls), fault(rng));
+        }
+        for _ in 0..rng.pick(&[0, 0, 1, 1, 2, 4]) {
+            let death = if rng.once_in(2) { Fault::DieBefore } else { Fault::DieAfter };
+            self.faults.insert(rng.below(calls), death);
+        }
+        for _ in 0..rng.pick(&[0, 0, 0, 0, 1, 2]) {
+            self.keys
+                .insert(rng.below(calls), rng.pick(&[Wish::Stop, Wish::Abort, Wish::Pause, Wish::Promote]));
+        }
+        if rng.once_in(20) {
+            self.full_disk = Some(usize::try_from(rng.below(self.nodes as u64)).unwrap_or(0));
+        }
+        // An outage of one backend for a while: a row of calls, each of which may be tried again.
+        if rng.once_in(8) {
+            let (first, error) =
+                (rng.below(calls), Fault::Error { kind: ErrorKind::Unreachable, transient: true });
+            self.faults.extend((first..first + rng.below(30)).map(|call| (call, error.clone())));
+        }
+    }
+}
+
+fn release(rng: &mut Rng) -> Behaviour {
+    let start_up = Duration::from_millis(rng.pick(&[0, 0, 200, 3_000, 20_000, 70_000]));
+    match rng.below(8) {
+        0 => Behaviour::unhealthy(),
+        1 => Behaviour::crashing(),
+        2 => Behaviour::failing(0.5),
+        3 => Behaviour::failing(1.0),
+        _ => Behaviour::good(),
+    }
+    .after(start_up)
+}
+
+fn fault(rng: &mut Rng) -> Fault {
+    match rng.below(7) {
+        0 => Fault::Error { kind: ErrorKind::Refused, transient: false },
+        1 | 2 => Fault::Error { kind: ErrorKind::Unreachable, transient: true },
+        3 => Fault::Delay(Duration::from_millis(rng.pick(&[1, 300, 1500]))),
+        4 => Fault::Timeout { after: Duration::from_secs(rng.pick(&[1, 10, 50])), applied: rng.once_in(2) },
+        _ => Fault::ReplyLost,
+    }
+}
+
+fn spec(nodes: usize, rng: &mut Rng) -> RolloutSpec {
+    let peers = (1..nodes).map(name).collect();
+    #[expect(clippy::expect_used, reason = "constants that are names and numbers")]
+    let (service, pool, metric, label, bound) = (
+        "app".parse().expect("a constant"),
+        "api_pool".parse().expect("a constant"),
+        REQUESTS_METRIC.parse().expect("a constant"),
+        "status".parse().expect("a constant"),
+        Number::new(ERROR_BOUND).expect("a constant"),
+    );
+    let mut spec = RolloutSpec::new(service, pool, name(0), peers);
+    spec.roll_back_peers = rng.once_in(4);
+    spec.drain.on_timeout =
+        if rng.once_in(4) { OnDrainTimeout::CloseSessions } else { OnDrainTimeout::GiveUp };
+    spec.pause.limit = Duration::from_secs(60);
+    if rng.once_in(10) {
+        spec.pause.after = vec![name(0)];
+    }
+    let interval = Duration::from_secs(rng.pick(&[300, 600, 600, 1200]));
+    let sli = Sli {
+        name: "error_ratio".to_owned(),
+        kind: SliKind::ErrorRatio { metric, status_label: label },
+        bound: Bound::Below(bound),
+        min_requests: 1,
+    };
+    spec.watch = (!rng.once_in(5)).then(|| WatchPolicy {
+        window: Duration::from_secs(3600),
+        interval,
+        rate_window: Duration::from_secs(60),
+        subject: if rng.once_in(3) { WatchSubject::Canary } else { WatchSubject::Pool },
+        slis: vec![sli],
+        hold_budget: Duration::from_secs(1800),
+        on_inconclusive: if rng.once_in(2) { OnInconclusive::Keep } else { OnInconclusive::RollBack },
+    });
+    spec
+}

@@ -1,0 +1,76 @@
+//! The faults of one life of the engine, and the operator at the keys.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use canary_core::control::Control;
+use canary_core::journal::Request;
+
+use super::Scenario;
+use crate::faults::{Deaths, Fault, Faults};
+
+/// What all lives of a run share.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) calls: AtomicU64,
+    /// Operations that a fault struck.
+    pub(super) struck: Mutex<Vec<(u64, &'static str)>>,
+}
+
+/// One life.
+#[derive(Debug)]
+pub(super) struct Life {
+    scenario: Arc<Scenario>,
+    counted: Arc<Counted>,
+    dead: AtomicBool,
+    pub(super) deaths: Deaths,
+    pub(super) control: Control,
+}
+
+impl Life {
+    pub(super) fn new(scenario: &Arc<Scenario>, counted: &Arc<Counted>) -> Arc<Self> {
+        Arc::new(Self {
+            scenario: Arc::clone(scenario),
+            counted: Arc::clone(counted),
+            dead: AtomicBool::new(false),
+            deaths: Deaths::default(),
+            control: Control::default(),
+        })
+    }
+}
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a life of the engine")
+    }
+}
+
+#[async_trait]
+impl Faults for Life {
+    fn strike(&self, operation: &'static str) -> Option<Fault> {
+        if self.dead.load(Ordering::Relaxed) {
+            // A task that outlived the engine.
+            return Some(Fault::DieBefore);
+        }
+        let number = self.counted.calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(wish) = self.scenario.keys.get(&number) {
+            self.control.ask(Request::new(*wish, "operator"));
+        }
+        let fault = self.scenario.faults.get(&number).cloned()?;
+        self.counted.struck.lock().unwrap_or_else(PoisonError::into_inner).push((number, operation));
+        if matches!(fault, Fault::DieBefore | Fault::DieAfter) {
+            self.dead.store(true, Ordering::Relaxed);
+        }
+        Some(fault)
+    }
+
+    fn ever_stale(&self) -> bool {
+        false
+    }
+
+    async fn died(&self) {
+        self.deaths.die().await;
+    }
+}
