@@ -2,6 +2,7 @@
 
 mod histogram;
 mod number;
+pub mod odds;
 mod verdict;
 mod watch;
 
