@@ -10,6 +10,7 @@ pub mod render;
 pub mod settings;
 mod telemetry;
 mod telling;
+mod traces;
 pub mod wiring;
 
 pub use program::Cli;

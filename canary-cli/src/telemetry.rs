@@ -1,4 +1,4 @@
-//! What the engine shows of itself: its metrics as a file or a page, its log.
+//! What the engine shows of itself: its metrics as a file or a page, its log, its spans.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,14 +7,19 @@ use std::sync::Arc;
 use canary_core::journal::Record;
 use canary_notify::Notifier;
 use canary_notify::metrics::{Listening, MetricsSink, listen};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::commands::Context;
 use crate::error::chain;
 use crate::render::Screen;
-use crate::settings::Settings;
+use crate::settings::{Key, Origin, Settings};
 use crate::telling::warn;
+use crate::traces::{SpanLayer, Traces};
 
 /// The metrics of one command.
 #[derive(Debug)]
@@ -69,19 +74,41 @@ impl Metrics {
     }
 }
 
-/// Begins to log, where the settings ask for it. A process has one log: a second command in it adds nothing.
-pub(crate) fn log(settings: &Settings, screen: &Screen) {
+/// Begins to log and to send spans, where the settings ask for it. A process has one log: a second command in it adds
+/// nothing.
+pub(crate) fn trace(cx: &Context<'_>, runtime: Handle) {
+    let spans = spans(cx, runtime);
     // proof: the table allows only words that are levels.
-    let level: LevelFilter = settings.telemetry.log.parse().unwrap_or(LevelFilter::OFF);
-    if level == LevelFilter::OFF {
+    let level: LevelFilter = cx.settings.telemetry.log.parse().unwrap_or(LevelFilter::OFF);
+    if level == LevelFilter::OFF && spans.is_none() {
         return;
     }
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let log = tracing_subscriber::fmt::layer()
         .with_ansi(false)
-        .with_writer(Log(screen.clone()))
-        .finish();
-    let _ = tracing::subscriber::set_global_default(log);
+        .with_writer(Log(cx.screen.clone()))
+        .with_filter(level);
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(spans).with(log));
+}
+
+/// What sends spans. A collector that cannot be used is a warning: no rollout waits for it.
+fn spans(cx: &Context<'_>, runtime: Handle) -> Option<SpanLayer> {
+    let endpoint = cx.settings.telemetry.otlp_endpoint.as_ref()?;
+    if cx.environment.text("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    match Traces::start(endpoint, cx.environment, runtime) {
+        Ok((traces, layer)) => {
+            cx.telling.traced(traces);
+            Some(layer)
+        }
+        Err(why) => {
+            // A variable of that name is there for other programs, too.
+            if !matches!(cx.settings.layers.origin(Key::OtlpEndpoint), Origin::Variable(_)) {
+                warn(cx.screen, &format!("telemetry.otlp_endpoint: {why}"));
+            }
+            None
+        }
+    }
 }
 
 /// Standard error; while a view is drawn there, lines go through the screen, which knows how to stand aside.

@@ -16,15 +16,21 @@ use crate::error::{CommandError, ErrorKind, chain};
 use crate::render::{Screen, line};
 use crate::settings::{Key, Settings};
 use crate::telemetry::Metrics;
+use crate::traces::Traces;
 
 /// How long a process that is ended by signals waits for its last word to arrive.
 const LAST_WORD: Duration = Duration::from_secs(2);
+/// How long a command waits at its end for spans that are still on their way.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long one try of a delivery may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// The receivers of one command; nobody until the journal is open. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Telling(Arc<OnceLock<Active>>);
+pub(crate) struct Telling {
+    active: Arc<OnceLock<Active>>,
+    traces: Arc<OnceLock<Traces>>,
+}
 
 #[derive(Debug)]
 struct Active {
@@ -50,14 +56,14 @@ impl Telling {
         let shown = Some(Arc::clone(&notifier));
         let metrics = Metrics::start(&cx.settings, cx.screen, records, shown).await;
         // A second journal in one command would be told of by the first one's receivers.
-        let _ = self.0.set(Active { notifier, metrics, flush: cx.settings.notify.flush_timeout });
+        let _ = self.active.set(Active { notifier, metrics, flush: cx.settings.notify.flush_timeout });
         Ok(())
     }
 
     /// All listeners of a rollout: the screen and the receivers.
     pub(crate) fn with(&self, screen: Arc<dyn EventSink>) -> Vec<Arc<dyn EventSink>> {
         let mut sinks = vec![screen];
-        let Some(active) = self.0.get() else { return sinks };
+        let Some(active) = self.active.get() else { return sinks };
         sinks.push(Arc::clone(&active.notifier) as _);
         sinks.extend(active.metrics.iter().map(|metrics| Arc::clone(&metrics.sink) as Arc<dyn EventSink>));
         sinks
@@ -65,7 +71,7 @@ impl Telling {
 
     /// A rollout was asked for: from now on its end is told, whatever ends the command.
     pub(crate) fn begin(&self, order: &Order) {
-        if let Some(active) = self.0.get() {
+        if let Some(active) = self.active.get() {
             active.notifier.begin(order.rollout.clone(), order.actor.clone(), order.reason.clone());
         }
     }
@@ -74,7 +80,11 @@ impl Telling {
     ///
     /// What does not arrive is a warning; it changes nothing else.
     pub(crate) async fn ended(&self, screen: &Screen, result: &Result<u8, CommandError>) {
-        let Some(active) = self.0.get() else { return };
+        tokio::join!(self.receivers_ended(screen, result), self.spans_sent(screen, LAST_SPANS));
+    }
+
+    async fn receivers_ended(&self, screen: &Screen, result: &Result<u8, CommandError>) {
+        let Some(active) = self.active.get() else { return };
         if let Err(error) = result {
             let why: Vec<_> = error.problems.iter().map(|problem| problem.message.clone()).collect();
             let why = why.join("; ");
@@ -92,7 +102,23 @@ impl Telling {
 
     /// The process ends at once by a signal: tells that, and waits a moment.
     pub(crate) async fn cut_short(&self, screen: &Screen) {
-        let Some(active) = self.0.get() else { return };
+        tokio::join!(self.receivers_cut_short(screen), self.spans_sent(screen, LAST_WORD));
+    }
+
+    /// The spans of this command have somewhere to go.
+    pub(crate) fn traced(&self, traces: Traces) {
+        let _ = self.traces.set(traces);
+    }
+
+    async fn spans_sent(&self, screen: &Screen, limit: Duration) {
+        let Some(traces) = self.traces.get() else { return };
+        if let Some(lost) = traces.finish(limit).await {
+            warn(screen, &format!("telemetry.otlp_endpoint: {lost}"));
+        }
+    }
+
+    async fn receivers_cut_short(&self, screen: &Screen) {
+        let Some(active) = self.active.get() else { return };
         let at = "the end of the step in hand".to_owned();
         let summary = "ended at once by a third signal: everything was left as it was".to_owned();
         active.notifier.abandon(Outcome::Interrupted { at }, summary);

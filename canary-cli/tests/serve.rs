@@ -2,119 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
 
 use canary_core::fleet::NodeId;
 use canary_core::traits::{AdminState, LoadBalancer as _, NodeRuntime as _, PoolState};
-use canary_demo::load::{Load, LoadOptions};
-use canary_demo::service::{Fault, Trailer, stamp};
-use canary_local::{LocalClient, LocalClientConfig};
+use canary_demo::service::Fault;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
-const DEADLINE: Duration = Duration::from_secs(90);
+use site::{Site, kill, load, said, until};
 
-/// Addresses below those that systems give to outgoing connections: a node's must be free while it restarts.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let offset = u16::try_from(std::process::id() % 9_000).unwrap();
-    loop {
-        let port = 9_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 9_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return ([127, 0, 0, 1], port).into();
-        }
-    }
-}
-
-async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(begun.elapsed() < DEADLINE, "{what} did not come true");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// A directory with a configuration that `init` wrote, and releases.
-struct Site {
-    dir: tempfile::TempDir,
-    url: String,
-}
+mod site;
 
 impl Site {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let listen = free_address().to_string();
-        let site = Self { dir, url: format!("http://{listen}") };
-        site.release("v1", &[]);
-        let nodes = ["api-1", "api-2", "api-3"].map(|name| format!("{name}={}", free_address())).join(" ");
-        let state = site.path("state").display().to_string();
-        let flags = [
-            ["--backend", "local"],
-            ["--pool", "api"],
-            ["--state-dir", &state],
-            ["--local-nodes", &nodes],
-            ["--local-listen", &listen],
-            ["--local-first-binary", "v1"],
-            ["--local-args", "demo-service --listen {address}"],
-            ["--local-check-interval", "100ms"],
-            ["--window", "3s"],
-            ["--interval", "1s"],
-            ["--rate-window", "2s"],
-            ["--watch-subject", "canary"],
-            ["-o", "canary.toml"],
-        ];
-        let (code, text) = site.run(&[&["init"], flags.as_flattened()].concat());
-        assert_eq!(code, Some(0), "{text}");
-        site
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// A release of the program's own sample service.
-    fn release(&self, version: &str, faults: &[Fault]) {
-        let trailer = faults.iter().cloned().fold(Trailer::new(version), Trailer::with);
-        stamp(Path::new(PROGRAM), &self.path(version), &trailer).unwrap();
-    }
-
-    /// A command with nothing but a home, and a name to find its processes by.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.env_clear().env("HOME", self.dir.path()).current_dir(self.dir.path()).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        said(&self.command(arguments).output().unwrap())
-    }
-
-    fn client(&self) -> LocalClient {
-        LocalClient::new(LocalClientConfig::new(self.path("state/api/control.sock"))).unwrap()
-    }
-
-    /// Starts `serve` and waits until `up` servers are up.
-    async fn serve(&self, up: usize) -> Holder {
-        let log = std::fs::File::create(self.path("serve.log")).unwrap();
-        let mut command = self.command(&["serve"]);
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let holder = Holder(child);
-        until("the servers to be up", async || {
-            let pool = self.client().servers().await.ok()?;
-            (pool.servers.iter().filter(|server| server.serving()).count() >= up).then_some(())
-        })
-        .await;
-        holder
-    }
-
     async fn pids(&self) -> Vec<u32> {
         let mut pids = Vec::new();
         for name in ["api-1", "api-2", "api-3"] {
@@ -140,61 +38,8 @@ impl Site {
     }
 }
 
-impl Drop for Site {
-    fn drop(&mut self) {
-        // What a failed test left; after a good one there is nothing.
-        for pid in self.left_running() {
-            kill("KILL", pid);
-        }
-    }
-}
-
-impl Site {
-    /// The processes whose executed file or working directory lies in the directory.
-    fn left_running(&self) -> Vec<u32> {
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let inside = |link: PathBuf| std::fs::read_link(link).is_ok_and(|to| to.starts_with(self.dir.path()));
-        processes
-            .filter(|one| inside(one.path().join("exe")) || inside(one.path().join("cwd")))
-            .filter_map(|one| one.file_name().to_str()?.parse().ok())
-            .collect()
-    }
-}
-
-/// A `serve` in the background.
-struct Holder(Child);
-
-impl Holder {
-    /// Ends it and gives how it ended.
-    fn end(mut self, signal: &str) -> std::process::ExitStatus {
-        kill(signal, self.0.id());
-        self.0.wait().unwrap()
-    }
-}
-
-fn kill(signal: &str, pid: u32) {
-    let _ = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status();
-}
-
 fn node(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
-}
-
-fn said(output: &Output) -> (Option<i32>, String) {
-    let text = [output.stdout.clone(), output.stderr.clone()].concat();
-    (output.status.code(), String::from_utf8(text).unwrap())
-}
-
-async fn load(site: &Site, paths: &[&str]) -> Load {
-    let options = LoadOptions {
-        connections: 8,
-        rate_per_second: Some(100),
-        paths: paths.iter().map(|&path| path.to_owned()).collect(),
-        ..LoadOptions::default()
-    };
-    let load = Load::start(&site.url, options).await.unwrap();
-    load.wait_for(|summary| summary.ok > 20, DEADLINE).await.unwrap();
-    load
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,9 +54,10 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }
-    crate::telemetry::log(&cx.settings, cx.screen);
+    let runtime = runtime()?;
+    crate::telemetry::trace(&cx, runtime.handle().clone());
     let (telling, screen) = (cx.telling.clone(), cx.screen);
-    runtime()?.block_on(async {
+    runtime.block_on(async {
         let result = match name {
             "run" => run::run(&cx).await,
             "plan" => plan::plan(&cx).await,

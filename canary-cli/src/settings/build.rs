@@ -62,6 +62,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             textfile: path(Key::MetricsTextfile),
             listen: layers.loopback(Key::MetricsListen),
             log: layers.text(Key::Log).given(),
+            otlp_endpoint: layers.text(Key::OtlpEndpoint),
         },
         layers,
     }

@@ -103,7 +103,7 @@ pub(super) fn layer(
     let mut layers = Layers {
         values: defaults(environment),
         file: None,
-        warnings: variables::unknown(&environment.variables),
+        warnings: variables::warnings(&environment.variables),
         slis: Vec::new(),
         source: None,
         without_nodes: false,

@@ -132,6 +132,8 @@ pub struct TelemetrySettings {
     pub listen: Option<SocketAddr>,
     /// What is logged; `off` for nothing.
     pub log: String,
+    /// The collector that gets spans.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Whom to tell of what.

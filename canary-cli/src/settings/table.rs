@@ -344,6 +344,8 @@ settings! {
     MetricsListen = "telemetry.metrics_listen", "CANARY_METRICS_LISTEN", "metrics-listen", Kind::Loopback, Unset;
     /// What is logged to standard error.
     Log = "telemetry.log", "CANARY_LOG", "log", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), Text("off");
+    /// A collector that gets a span for each rollout and step, by OTLP over HTTP; in builds with the feature `otlp`.
+    OtlpEndpoint = "telemetry.otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT", "otlp-endpoint", Kind::Url, Unset;
 
     /// Who is responsible for the change, for the record.
     Actor = "actor", "CANARY_ACTOR", "actor", Kind::Words, Computed("SUDO_USER or USER, at the host's name");

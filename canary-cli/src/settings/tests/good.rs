@@ -226,3 +226,18 @@ fn encrypted_incus_needs_all_certificates() {
     let settings = with_certificates(World::new()).read().unwrap();
     assert!(matches!(settings.incus.endpoint, IncusEndpoint::Https { .. }));
 }
+
+#[test]
+fn a_shared_variable_that_is_meant_for_others_refuses_nothing() {
+    let variable = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    for (value, used) in [("localhost:4317", None), ("http://collector:4318", Some("http://collector:4318"))]
+    {
+        let settings = World::new().variable(variable, value).read().unwrap();
+        assert_eq!(settings.telemetry.otlp_endpoint.as_deref(), used, "{value}");
+        let warned = settings.layers.warnings.iter().any(|warning| warning.contains(variable));
+        assert_eq!(warned, used.is_none() && cfg!(feature = "otlp"), "{:?}", settings.layers.warnings);
+    }
+    // Who writes it for this program means it.
+    let refusal = World::new().arguments(&["--otlp-endpoint", "localhost:4317"]).refusal();
+    assert!(refusal.starts_with("exit code 2\n"), "{refusal}");
+}
