@@ -230,6 +230,8 @@ pub(crate) fn run(
 ) -> u8 {
     let service = arguments.get(1).is_some_and(|name| name == DEMO_SERVICE);
     let all = if service { demo_service() } else { command() };
+    let program =
+        arguments.first().map_or_else(|| "canary-cli".into(), |name| name.to_string_lossy().into_owned());
     let matches = match all.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // Help and version come as errors, too.
@@ -257,7 +259,7 @@ pub(crate) fn run(
             commands::demo::serve(matches)
         } else {
             let screen = screen(matches, environment, out);
-            let result = commands::demo::demo(matches, environment, &screen);
+            let result = commands::demo::demo(&program, matches, environment, &screen);
             screen.close();
             result
         };

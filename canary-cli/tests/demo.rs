@@ -29,15 +29,16 @@ fn left_running(tmp: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What the demo leaves: its journal's directory at most.
+/// What the demo leaves: a directory with its journal and the settings that read it, at most.
 fn assert_clean(tmp: &Path) {
     assert_eq!(left_running(tmp), [""; 0], "processes were left");
     let left: Vec<_> = std::fs::read_dir(tmp).unwrap().map(|e| e.unwrap().file_name()).collect();
     let foreign = left.iter().filter(|name| !name.to_string_lossy().starts_with("canary-demo-"));
     assert_eq!(foreign.count(), 0, "{left:?}");
     for journal in left {
-        let files = std::fs::read_dir(tmp.join(journal)).unwrap().count();
-        assert!(files <= 1, "more than a journal is left");
+        let files = std::fs::read_dir(tmp.join(journal)).unwrap().map(|e| e.unwrap().file_name());
+        let foreign: Vec<_> = files.filter(|name| name != "demo" && name != "canary.toml").collect();
+        assert!(foreign.is_empty(), "more than a journal is left: {foreign:?}");
     }
 }
 
@@ -47,6 +48,20 @@ fn ended(child: Child) -> (Output, String) {
     (output, text)
 }
 
+/// Every command that the demo names at its end works as it stands, and tells of the last rollout.
+fn assert_can_be_looked_at(text: &str, end: &str) {
+    let (_, named) = text.split_once("\nwhat to look at\n").unwrap();
+    let commands: Vec<_> = named.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert_eq!(commands.len(), 3, "{named}");
+    for line in commands {
+        let mut words = line.split(' ');
+        let output = Command::new(words.next().unwrap()).args(words).env_clear().output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{line}: {told}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(told.contains(end.trim_start()), "{line}: no {end:?} in {told}");
+    }
+}
+
 fn plays(fault: &str, end: &str) {
     let tmp = tempfile::tempdir().unwrap();
     let (output, text) = ended(demo(tmp.path(), fault).spawn().unwrap());
@@ -54,6 +69,7 @@ fn plays(fault: &str, end: &str) {
     assert!(text.contains("\ncompleted\n"), "{text}");
     assert!(text.contains(end), "no {end:?} in {text}");
     assert!(text.contains("failed otherwise: 0 "), "{text}");
+    assert_can_be_looked_at(&text, if end.contains("rolled back") { end } else { "completed" });
     assert_clean(tmp.path());
 }
 

@@ -100,7 +100,9 @@ fn is_watch(screen: &[String]) -> bool {
         ["roll out ", "  ▸ demo-1", "  · demo-2", "  · demo-3", "  ", "  p95", "  error_", "  watched"];
     let begins =
         view.len() >= starts.len() && view.iter().zip(starts).all(|(line, start)| line.starts_with(start));
-    begins && title > 0 && screen[title - 1].is_empty() && view[view.len() - 1].starts_with("  watch, ")
+    let [.., wait, clients] = view.as_slice() else { return false };
+    let ends = wait.starts_with("  watch, ") && clients.starts_with("  clients: ");
+    begins && title > 0 && screen[title - 1].is_empty() && ends
 }
 
 /// The lines of everything that is in the demo's journal, as they are elsewhere than on a terminal.
@@ -129,7 +131,9 @@ fn assert_is_log(scrollback: &[String], tmp: &Path) {
     let text = scrollback.join("\n");
     assert_eq!(titles(scrollback), 0, "a view was left:\n{text}");
     let left = |line: &&String| {
-        ["  ▸ ", "  ✓ ", "  watched ", "  watch, ", "  p95 "].iter().any(|s| line.starts_with(s))
+        ["  ▸ ", "  ✓ ", "  watched ", "  watch, ", "  p95 ", "  clients: ", "bringing up "]
+            .iter()
+            .any(|s| line.starts_with(s))
     };
     assert_eq!(scrollback.iter().find(left), None, "a view was left:\n{text}");
     let (shown, journal) = (counts(scrollback), journal(tmp));

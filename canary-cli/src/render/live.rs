@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::paint::Paint;
+use super::row::{Row, Tone};
 use super::terminal::{Size, Terminal};
 use super::view::{Glyphs, View};
 use super::words;
@@ -40,6 +41,8 @@ struct State {
     view: Option<View>,
     /// What is going on while there is no rollout, and since when.
     note: Option<(String, Instant)>,
+    /// What is shown below the rollout, where there is room.
+    beside: Option<String>,
     drawn: Option<Drawn>,
     ticking: bool,
 }
@@ -58,6 +61,7 @@ impl Live {
             paint,
             view: None,
             note: None,
+            beside: None,
             drawn: None,
             ticking: false,
         };
@@ -87,6 +91,11 @@ impl Live {
         state.note = text.map(|text| (text.to_owned(), Instant::now()));
         state.draw(&[]);
         self.tick(state);
+    }
+
+    /// Says what else goes on during a rollout; shown with the next drawing.
+    pub(super) fn beside(&self, text: String) {
+        self.state().beside = Some(text);
     }
 
     /// Whether the view is of a rollout.
@@ -128,14 +137,19 @@ impl Drop for State {
 impl State {
     fn rows(&self, size: Size) -> Vec<String> {
         let glyphs = if self.terminal.unicode { &Glyphs::UNICODE } else { &Glyphs::ASCII };
+        let row = |text: &str| {
+            let row = Row::default().with(Tone::Plain, text);
+            row.fit(size.width.saturating_sub(1), glyphs.mark, self.paint)
+        };
         if let Some(view) = &self.view {
-            return view.rows(SystemTime::now().into(), size, glyphs, self.paint);
+            let mut rows = view.rows(SystemTime::now().into(), size, glyphs, self.paint);
+            let room = !rows.is_empty() && rows.len() + 2 < size.height;
+            rows.extend(self.beside.as_ref().filter(|_| room).map(|text| row(&format!("  {text}"))));
+            return rows;
         }
         let note = self.note.as_ref().filter(|_| size.height > 3);
         note.map_or_else(Vec::new, |(text, since)| {
-            let row = super::row::Row::default()
-                .with(super::row::Tone::Plain, &format!("{text}  {}", words::passing(since.elapsed())));
-            vec![row.fit(size.width.saturating_sub(1), glyphs.mark, self.paint)]
+            vec![row(&format!("{text}  {}", words::passing(since.elapsed())))]
         })
     }
 
@@ -181,7 +195,9 @@ impl State {
             text.push_str("\u{1b}8");
         }
         let over = over && unmoved;
-        text.push_str(if over { "\r\u{1b}[K" } else { "\r\u{1b}[J" });
+        // From the line below on: where the cursor's own is the terminal's first, some terminals (tmux) would keep all of
+        // what is cleared in their history.
+        text.push_str(if over { "\r\u{1b}[K" } else { "\r\u{1b}7\u{1b}[B\u{1b}[J\u{1b}8\u{1b}[K" });
         over
     }
 }

@@ -104,6 +104,13 @@ impl Screen {
         }
     }
 
+    /// On a terminal, says below the view of a rollout what else goes on.
+    pub fn beside(&self, text: String) {
+        if let Out::Live(live) = &self.out {
+            live.beside(text);
+        }
+    }
+
     /// Takes the view away, for the last words of a command.
     pub fn close(&self) {
         if let Out::Live(live) = &self.out {

@@ -5,6 +5,7 @@ mod stage;
 
 use std::fmt::Display;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use canary_core::control::Control;
@@ -24,11 +25,14 @@ use stage::Stage;
 
 /// Requests a second that the demo's clients send.
 const RATE: u32 = 200;
+/// How often the clients' counts are shown.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
 /// The demo ends by itself long before this.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// Runs the demo; the result is the exit code.
 pub(crate) fn demo(
+    program: &str,
     matches: &ArgMatches,
     environment: &Environment,
     screen: &Screen,
@@ -43,10 +47,12 @@ pub(crate) fn demo(
             stage = Stage::set(environment) => stage?,
             () = asked(&control) => return Ok(ErrorKind::Interrupted.exit_code()),
         };
+        screen.close();
         let ended = play(&stage, fault, &control, screen).await;
-        let journal = stage.clear().await;
+        let cleared = stage.clear().await;
         let (code, summary) = ended?;
-        epilogue(screen, &journal, &summary);
+        let file = cleared?;
+        epilogue(screen, program, &file, &summary);
         Ok(code)
     })
 }
@@ -68,14 +74,15 @@ async fn play(
         ..LoadOptions::default()
     };
     let load = Load::start(&stage.url(), options).await.map_err(|e| failed("start the clients", &e))?;
-    heading(screen, "v2, a good release");
-    let mut outcome = stage.ship("v2", Fault::None, control, screen).await?;
-    let mut expected = matches!(outcome, Outcome::Completed { changed: true });
-    if expected && fault != Fault::None {
-        heading(screen, &format!("v3, {}", fault.story()));
-        outcome = stage.ship("v3", fault, control, screen).await?;
-        expected = fault.expects(&outcome);
-    }
+    let (outcome, expected) = {
+        let mut shipping = pin!(ship(stage, fault, control, screen));
+        loop {
+            tokio::select! {
+                shipped = &mut shipping => break shipped?,
+                () = tokio::time::sleep(TOLD_EVERY) => screen.beside(format!("clients: {}", counted(&load.snapshot()))),
+            }
+        }
+    };
     let summary = load.stop().await;
     let code = match outcome {
         Outcome::Interrupted { .. } => outcome.exit_code(),
@@ -89,17 +96,37 @@ async fn play(
     Ok((code, summary))
 }
 
+/// Ships the good release and then the other; gives the last outcome, and whether both were as they should be.
+async fn ship(
+    stage: &Stage,
+    fault: Fault,
+    control: &Control,
+    screen: &Screen,
+) -> Result<(Outcome, bool), CommandError> {
+    heading(screen, "v2, a good release");
+    let mut outcome = stage.ship("v2", Fault::None, control, screen).await?;
+    let mut expected = matches!(outcome, Outcome::Completed { changed: true });
+    if expected && fault != Fault::None {
+        heading(screen, &format!("v3, {}", fault.story()));
+        outcome = stage.ship("v3", fault, control, screen).await?;
+        expected = fault.expects(&outcome);
+    }
+    Ok((outcome, expected))
+}
+
+/// `2069 requests, 2042 answered well, 27 failed`.
+fn counted(summary: &Summary) -> String {
+    format!("{} requests, {} answered well, {} failed", summary.sent, summary.ok, summary.failed_total)
+}
+
 fn heading(screen: &Screen, text: &str) {
     screen.line("");
     screen.line(screen.paint.strong(text));
 }
 
-fn epilogue(screen: &Screen, journal: &Path, summary: &Summary) {
+fn epilogue(screen: &Screen, program: &str, file: &Path, summary: &Summary) {
     heading(screen, "what the clients saw");
-    screen.line(format!(
-        "{} requests, {} answered well, {} failed",
-        summary.sent, summary.ok, summary.failed_total
-    ));
+    screen.line(counted(summary));
     for (version, statuses) in &summary.by_version {
         let counts: Vec<_> = statuses.iter().map(|(status, n)| format!("{n} x {status}")).collect();
         screen.line(format!("  release {version}: {}", counts.join(", ")));
@@ -107,10 +134,12 @@ fn epilogue(screen: &Screen, journal: &Path, summary: &Summary) {
     let others = summary.failed_not_by("v3").count();
     screen.line(format!("  failed otherwise: {others} (drains and restarts lose nothing)"));
     heading(screen, "what to look at");
-    let dir = journal.display();
-    screen.line(format!("  canary-cli log list --service demo --state-dir {dir}"));
-    screen.line(format!("  canary-cli log show --service demo --state-dir {dir}"));
-    screen.line("Nothing runs any more; the journal in that directory is all that is left.");
+    let file = file.display();
+    screen.line(format!("  {program} status -f {file}"));
+    screen.line(format!("  {program} log list -f {file}"));
+    screen.line(format!("  {program} log show -f {file}"));
+    screen
+        .line("Nothing runs any more; the journal and its settings in that directory are all that is left.");
 }
 
 /// Returns once a wish to stop was heard.

@@ -126,11 +126,32 @@ impl Stage {
         Ok(report.map_err(|e| failed("write the journal", &e))?.outcome)
     }
 
-    /// Ends the nodes and removes their directory; gives the directory of the journal.
-    pub(super) async fn clear(self) -> PathBuf {
+    /// Ends the nodes and removes their directory; gives the file with the settings that read the journal.
+    pub(super) async fn clear(self) -> Result<PathBuf, CommandError> {
+        let file = self.state.join("canary.toml");
+        let written = std::fs::write(&file, self.settings());
         // Dropping the sandbox does the same; what this adds is time for requests in flight.
         let _ = self.sandbox.shutdown().await;
-        self.state
+        written.map_err(|e| failed("write the settings of the journal", &e))?;
+        Ok(file)
+    }
+
+    /// What `canary.toml` says of this fleet.
+    fn settings(&self) -> String {
+        let text = |text: &str| toml::Value::from(text).to_string();
+        let texts = |all: Vec<String>| toml::Value::from(all).to_string();
+        let (names, nodes) = (self.sandbox.names(), self.sandbox.nodes());
+        let places = names.iter().filter_map(|name| Some(format!("{name}={}", nodes.address(name)?)));
+        let canary = names.first().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "[service]\nname = {}\n\n[fleet]\nbackend = \"local\"\npool = {}\ncanary = {}\npeers = {}\n\n[local]\nnodes = {}\n\n[state]\ndir = {}\n",
+            text(SERVICE),
+            text(SERVICE),
+            text(&canary),
+            texts(names.iter().skip(1).map(ToString::to_string).collect()),
+            texts(places.collect()),
+            text(&self.state.display().to_string()),
+        )
     }
 }
 
