@@ -3,7 +3,7 @@
 CARGO ?= cargo
 CLI := $(or $(CARGO_TARGET_DIR),target)/debug/canary-cli
 
-.PHONY: help test check fix lab-demo deploy-canary bench bench-balancer measure deb test-deb crates sbom deny
+.PHONY: help test check fix lab-demo deploy-canary bench bench-balancer measure deb test-deb crates sbom deny fuzz
 
 help: ## Says what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -44,6 +44,9 @@ test-deb: ## Builds the Debian package, unpacks it, and holds it against what it
 
 crates: ## Packages every crate that can be published; VERIFY=1 builds each from its package.
 	@scripts/crates
+
+fuzz: ## Fuzzes every parser and codec, FUZZ_SECONDS each (20).
+	@scripts/fuzz
 
 sbom: ## Prints the bill of materials of canary-cli as CycloneDX JSON.
 	@scripts/sbom

@@ -3,6 +3,8 @@
 mod changes;
 mod config;
 mod convention;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod git;
 mod review;

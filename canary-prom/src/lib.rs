@@ -6,6 +6,8 @@ mod config;
 mod evidence;
 pub mod exposition;
 mod facts;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod metrics_source;
 mod promql;

@@ -1,0 +1,26 @@
+//! The way in for the fuzz targets; built with `--cfg fuzzing` alone.
+
+use std::path::Path;
+
+use crate::convention::{Convention, up_part};
+use crate::rules::{Baseline, Judge, Place};
+use crate::sql::parse::parse;
+
+/// Judges a migration file's text under every convention.
+pub fn migration(text: &str) {
+    // Most conventions read most files alike; parsing is what takes time.
+    let mut read = Vec::new();
+    for convention in Convention::ALL {
+        let _ = convention.role(Path::new("0001_first.up.sql"));
+        let Ok(up) = up_part(convention, text) else { continue };
+        if read.contains(&up) {
+            continue;
+        }
+        let script = parse(&up);
+        let in_transaction = convention.in_transaction(text, script.statements.len(), None);
+        let mut judge = Judge::over(Baseline::default());
+        judge.file(Place { file: "0001_first.up.sql", text, in_transaction }, &script);
+        let _ = judge.into_findings();
+        read.push(up);
+    }
+}
