@@ -59,13 +59,19 @@ pub(crate) fn refused(
         ),
         _ if no_space(&said) => (ErrorKind::Exhausted, said),
         (404, _) => (ErrorKind::NotFound, said),
+        // What a daemon answers while it starts or stops.
+        (503, _) => (ErrorKind::Unreachable, format!("the daemon takes no requests now: {said}")),
         (500.., _) => (ErrorKind::Other, said),
         _ => (ErrorKind::Refused, said),
     };
     let (kind, text) = kind_and_text;
     let error = BackendError::new(kind, BACKEND, operation, text).with("status", fault.code);
     // A server error may come after the work was begun; a refusal comes before it.
-    let error = if fault.code >= 500 { error } else { error.outcome_is(CallOutcome::NotApplied) };
+    let error = match fault.code {
+        503 => error.transient(RETRY_AFTER),
+        500.. => error,
+        _ => error.outcome_is(CallOutcome::NotApplied),
+    };
     match node {
         Some(node) => error.with("node", node),
         None => error,
@@ -128,12 +134,18 @@ mod tests {
                 "incus: exec: out of resources: write x: No space left on device (status=500, node=backend-api-1)",
             ),
             (412, "ETag\u{1b}[2J", "incus: exec: refused: ETag [2J (status=412, node=backend-api-1)"),
+            (
+                503,
+                "Shutting down",
+                "incus: exec: unreachable: the daemon takes no requests now: Shutting down (status=503, node=backend-api-1)",
+            ),
         ];
         for (code, message, expected) in cases {
             let fault = Fault { code, message: message.to_owned() };
             let error = refused(&fault, "exec", Some(&node), &project);
             assert_eq!(error.to_string(), expected);
-            assert_eq!(error.retry(), Retry::Permanent);
+            let passes = matches!(error.retry(), Retry::Transient { .. });
+            assert_eq!(passes, code == 503, "{message}");
             let outcome = if code >= 500 { CallOutcome::Unknown } else { CallOutcome::NotApplied };
             assert_eq!(error.outcome(), outcome, "{message}");
         }

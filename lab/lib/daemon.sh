@@ -28,6 +28,8 @@ start_daemons() {
     step "start incus" 60 systemctl start lxcfs.service incus.socket incus.service
     : >"$LAB_DIR/run/incus.systemd"
   else
+    # What a killed lxcfs leaves behind is a mount that answers nothing.
+    stat /var/lib/lxcfs >/dev/null 2>&1 || umount --lazy /var/lib/lxcfs 2>/dev/null || :
     if ! mountpoint -q /var/lib/lxcfs; then
       mkdir -p /var/lib/lxcfs
       start_by_pid lxcfs lxcfs /var/lib/lxcfs
@@ -47,6 +49,18 @@ stop_by_pid() {
     wait_until 30 "$name has stopped" not alive_by_pid "$name" || die "$name does not stop; nothing was forced"
   fi
   rm -f "$LAB_DIR/run/$name.pid"
+}
+
+# incusd leaves its instances alone when it is ended by SIGTERM.
+restart_daemon() {
+  if [[ -e $LAB_DIR/run/incus.systemd ]] || { systemd_runs && ! alive_by_pid incusd; }; then
+    step "restart incus" 60 systemctl restart incus.service
+  else
+    alive_by_pid incusd || die "incusd was not started by the lab, so it is not restarted"
+    stop_by_pid incusd
+    start_by_pid incusd /usr/libexec/incus/incusd --group incus-admin
+  fi
+  wait_until 60 "incusd answers" incus_answers || die "incusd did not come back; its log is $LAB_DIR/logs/incusd.log"
 }
 
 not() { ! "$@"; }

@@ -161,6 +161,14 @@ impl Lab {
         Ok(())
     }
 
+    /// Restarts the Incus daemon; returns when it answers again.
+    ///
+    /// # Errors
+    /// It did not come back.
+    pub async fn restart_daemon(&self) -> anyhow::Result<()> {
+        self.command(&["restart-daemon"]).await
+    }
+
     async fn command(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(self.variable("CANARY_LAB_SCRIPT"));
         command.args(arguments).env("CANARY_LAB_DIR", self.variable("CANARY_LAB_DIR"));

@@ -184,8 +184,18 @@ impl Trial {
     /// # Errors
     /// A request failed at another time.
     pub async fn lost_only_between(self, what: &str, from: Instant, to: Instant) -> anyhow::Result<Summary> {
+        self.lost_only_within(what, &[(from, to)]).await
+    }
+
+    /// Ends the load and checks that requests failed only within spans of time; says how many.
+    ///
+    /// # Errors
+    /// A request failed at another time.
+    pub async fn lost_only_within(self, what: &str, spans: &[(Instant, Instant)]) -> anyhow::Result<Summary> {
         let started = self.load.started();
-        self.lost_only(what, |failure| failure.is_between(started, from, to)).await
+        let within =
+            |failure: &Failure| spans.iter().any(|(from, to)| failure.is_between(started, *from, *to));
+        self.lost_only(what, within).await
     }
 
     async fn lost_only(self, what: &str, allowed: impl Fn(&Failure) -> bool) -> anyhow::Result<Summary> {

@@ -11,4 +11,5 @@ mod interrupted;
 mod peer;
 mod slow_service;
 mod surroundings;
+mod upheaval;
 mod way_back;
