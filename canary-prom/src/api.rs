@@ -98,6 +98,9 @@ pub(crate) struct BuildInfo {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn read(text: &str) -> Result<Envelope<QueryData>, String> {
@@ -115,6 +118,42 @@ mod tests {
         let expected = [Some("NaN"), Some("-inf"), Some("0.00001"), None].map(|v| v.map(str::to_owned));
         assert_eq!(values, expected);
         assert_eq!((envelope.infos, all[0].metric["le"].as_str()), (vec!["i".to_owned()], "+Inf"));
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_are_read_as_they_were_written(
+            all in prop::collection::vec((".*", any::<u32>(), any::<f64>()), 0..8)
+        ) {
+            let element = |(label, time, value): &(String, u32, f64)| {
+                json!({"metric": {"le": label}, "value": [time, value.to_string()]})
+            };
+            let result: Vec<_> = all.iter().map(element).collect();
+            let text = json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string();
+            let Some(QueryData::Vector(read)) = read(&text).unwrap().data else {
+                panic!("not a vector")
+            };
+            prop_assert_eq!(read.len(), all.len());
+            for (element, (label, time, value)) in read.iter().zip(&all) {
+                let point = element.value.unwrap();
+                prop_assert_eq!(&element.metric["le"], label);
+                prop_assert_eq!(point.time, f64::from(*time));
+                let same = point.value == *value || (point.value.is_nan() && value.is_nan());
+                prop_assert!(same, "{} is not {value}", point.value);
+            }
+        }
+
+        #[test]
+        fn an_answer_cut_short_is_refused(cut in 0_usize..110) {
+            let whole = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"le":"1"},"value":[1,"2"]}]}}"#;
+            let cut = cut.min(whole.len() - 1);
+            prop_assert!(read(&whole[..cut]).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(body in any::<Vec<u8>>()) {
+            let _ = serde_json::from_slice::<Envelope<QueryData>>(&body);
+        }
     }
 
     #[test]

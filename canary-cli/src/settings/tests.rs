@@ -1,5 +1,6 @@
 //! Settings from all layers, good and bad.
 
+mod any;
 mod bad;
 mod good;
 mod schema;
