@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::outcome::FailureClass;
@@ -73,7 +73,7 @@ impl<'a> StepCx<'a> {
     }
 
     /// The rollout so far.
-    pub(super) fn history(&self) -> History {
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
         self.recorder.history()
     }
 
@@ -222,7 +222,7 @@ impl Waiting<'_, '_> {
             );
             return Err(Failure::new(FailureClass::TimedOut, message));
         }
-        self.cx.recorder.waiting(&Progress {
+        self.cx.recorder.waiting(|| Progress {
             step: self.cx.step.to_string(),
             node: self.cx.step.node.clone(),
             waiting_for: self.waiting_for.clone(),

@@ -222,7 +222,8 @@ async fn advance(
         while let Some(request) = control.take() {
             heed(plan, &recorder, control, request).await;
         }
-        match next(plan, &recorder.history()) {
+        let decided = next(plan, &recorder.history());
+        match decided {
             Next::Do(step) => {
                 let span = spans::step(order, &step);
                 run_step(backends, plan, &recorder, &step, control).instrument(span).await;

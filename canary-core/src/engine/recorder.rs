@@ -1,6 +1,6 @@
 //! Writes a rollout's records: journal first, then history, then listeners.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::spans;
 use crate::journal::{Entry, History, RolloutId};
@@ -35,9 +35,9 @@ impl Recorder {
         }
     }
 
-    /// The history so far.
-    pub(super) fn history(&self) -> History {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The history so far. Nothing can be recorded while it is looked at, nor awaited: the guard is not `Send`.
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes an entry. A failed write is told to the listeners, and the history goes on without the journal.
@@ -51,7 +51,7 @@ impl Recorder {
             Some(why) => Err(why),
             None => self.journal.append(entry.clone()).await.map_err(|e| describe(&e)),
         };
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.history();
         match written {
             Ok(record) => {
                 history.apply(record.time, &record.entry);
@@ -76,10 +76,14 @@ impl Recorder {
         drop(self.writing.lock().await);
     }
 
-    /// Tells the listeners what is being waited for.
-    pub(super) fn waiting(&self, progress: &Progress) {
-        spans::waiting(progress);
-        self.emit(&Event::Waiting(progress));
+    /// Tells the listeners what is being waited for, if there are any.
+    pub(super) fn waiting(&self, progress: impl FnOnce() -> Progress) {
+        if self.sinks.is_empty() && !spans::waits_are_traced() {
+            return;
+        }
+        let progress = progress();
+        spans::waiting(&progress);
+        self.emit(&Event::Waiting(&progress));
     }
 
     fn emit(&self, event: &Event<'_>) {

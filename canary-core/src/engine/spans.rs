@@ -82,6 +82,11 @@ pub(super) fn unrecorded(why: &str) {
     tracing::error!(%why, "a record could not be written");
 }
 
+/// Whether anybody traces waits.
+pub(super) fn waits_are_traced() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
+}
+
 /// Tells what is being waited for.
 pub(super) fn waiting(progress: &Progress) {
     tracing::debug!(

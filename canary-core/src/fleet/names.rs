@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +19,14 @@ pub struct NameError {
 }
 
 /// Checks `value` against a length limit and a set of characters.
-fn checked(
+fn checked<'a>(
     what: &'static str,
-    value: &str,
+    value: &'a str,
     max: usize,
     first: fn(char) -> bool,
     rest: fn(char) -> bool,
     allowed: &str,
-) -> Result<String, NameError> {
+) -> Result<&'a str, NameError> {
     let refuse = |why: String| Err(NameError { what, value: value.to_owned(), why });
     let Some(head) = value.chars().next() else {
         return refuse("it is empty".to_owned());
@@ -38,7 +39,7 @@ fn checked(
     }
     match value.chars().find(|c| !rest(*c)) {
         Some(bad) => refuse(format!("{bad:?} is not allowed; use {allowed}")),
-        None => Ok(value.to_owned()),
+        None => Ok(value),
     }
 }
 
@@ -47,7 +48,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// Checks and wraps a name.
@@ -55,7 +56,7 @@ macro_rules! name {
             /// # Errors
             /// [`NameError`] naming the value and the rule it breaks.
             pub fn new(value: impl AsRef<str>) -> Result<Self, NameError> {
-                checked($what, value.as_ref(), $max, $first, $rest, $allowed).map(Self)
+                checked($what, value.as_ref(), $max, $first, $rest, $allowed).map(|checked| Self(checked.into()))
             }
 
             /// The name as text.
@@ -89,7 +90,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::traits::{ActiveState, AdminState, Operational, Review};
 /// Identifies a rollout: when it began, and eight random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RolloutId(String);
+pub struct RolloutId(Arc<str>);
 
 impl RolloutId {
     /// A new id for a rollout that begins at `time`; `random` makes it unique.
@@ -24,7 +25,7 @@ impl RolloutId {
     pub fn new(time: Timestamp, random: u32) -> Self {
         let compact: String =
             time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).take(15).collect();
-        Self(format!("{compact}Z-{random:08x}"))
+        Self(format!("{compact}Z-{random:08x}").into())
     }
 }
 

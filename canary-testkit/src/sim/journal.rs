@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use canary_core::fleet::Digest;
-use canary_core::journal::{Entry, Record};
+use canary_core::journal::{Entry, Record, RolloutView, rollouts};
 use canary_core::traits::{Clock, Journal, JournalError};
 
 use crate::world::{Happening, World};
@@ -23,8 +23,14 @@ impl SimJournal {
         Arc::new(Self { world, hash, records: Mutex::new(Vec::with_capacity(64)) })
     }
 
-    pub(super) fn all(&self) -> Vec<Record> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The rollout as the records tell it, once there are any.
+    pub(super) fn rollout(&self) -> Option<RolloutView> {
+        rollouts(&self.records.lock().unwrap_or_else(PoisonError::into_inner)).pop()
+    }
+
+    /// All records; none are left.
+    pub(super) fn take(&self) -> Vec<Record> {
+        std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -47,6 +53,6 @@ impl Journal for SimJournal {
     }
 
     async fn records(&self) -> Result<Vec<Record>, JournalError> {
-        Ok(self.all())
+        Ok(self.records.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use canary_core::engine::{Backends, Order, Outcome, WayBackSearch, resume, roll_out};
 use canary_core::fleet::Digest;
-use canary_core::journal::{RolloutId, RolloutView, rollouts};
+use canary_core::journal::{RolloutId, RolloutView};
 use canary_core::plan::{self, Plan};
 use canary_core::traits::{DeployPermit, GateVerdict, Review};
 
@@ -138,7 +138,7 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
         }
         // The operator comes back after a while.
         world.clock().advance(Duration::from_millis(1 + rng.below(200_000)));
-        match rollouts(&journal.all()).pop() {
+        match journal.rollout() {
             Some(view) if view.unfinished() => begin = Begin::Resume(Box::new(view)),
             // Who died right after the last record was written has told the end.
             view => {
@@ -152,8 +152,8 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
         scenario: scenario.clone(),
         plan,
         outcome,
-        records: journal.all(),
-        trace: world.trace(),
+        records: journal.take(),
+        trace: world.take_trace(),
         nodes: all.iter().filter_map(|node| world.node(node)).collect(),
         servers: all.iter().filter_map(|node| world.server(node)).collect(),
         journal_failed: journal_failed(scenario, &counted),

@@ -267,6 +267,11 @@ impl World {
         self.state().trace.clone()
     }
 
+    /// As [`Self::trace`]; what happened so far is forgotten.
+    pub(crate) fn take_trace(&self) -> Vec<Traced> {
+        std::mem::take(&mut self.state().trace)
+    }
+
     /// The state at a call through a trait, which takes its time.
     fn called(&self) -> MutexGuard<'_, State> {
         let call_ms = self.state.lock().unwrap_or_else(PoisonError::into_inner).config.call_ms;

@@ -41,7 +41,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             seen = format!("{}; {verdict}: {reason}", paused_by(cx));
             next_probe = now + policy.interval;
         }
-        cx.recorder.waiting(&Progress {
+        cx.recorder.waiting(|| Progress {
             step: cx.step.to_string(),
             node: cx.step.node.clone(),
             waiting_for: "`promote` or `abort`".to_owned(),

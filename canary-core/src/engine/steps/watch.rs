@@ -54,19 +54,23 @@ fn finish(cx: &StepCx<'_>, state: &WatchState, end: WatchNext) -> StepOutcome {
     }
 }
 
+/// Into how many pieces a wait for the next probe is cut at most; none is shorter than a second.
+const PIECES: u32 = 30;
+
 /// Sleeps in short pieces and tells the listeners how far the window is.
 ///
 /// Not longer than one interval by the clock that cannot jump: a system clock that was set back must not blind the watch.
 async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, at: Timestamp) {
     let clock = &cx.backends.clock;
     let begun = clock.monotonic();
+    let piece = (policy.interval / PIECES).max(Duration::from_secs(1));
     loop {
         let waited = clock.monotonic().saturating_sub(begun);
         let left = at.since(clock.now()).min(policy.interval.saturating_sub(waited));
         if left.is_zero() {
             return;
         }
-        cx.recorder.waiting(&Progress {
+        cx.recorder.waiting(|| Progress {
             step: cx.step.to_string(),
             node: cx.step.node.clone(),
             waiting_for: format!("the window; next probe in {} s", left.as_secs().max(1)),
@@ -77,7 +81,7 @@ async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, a
             elapsed: state.covered,
             limit: policy.window,
         });
-        clock.sleep(left.min(Duration::from_secs(1))).await;
+        clock.sleep(left.min(piece)).await;
     }
 }
 
