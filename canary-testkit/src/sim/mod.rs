@@ -20,7 +20,7 @@ use canary_core::journal::Record;
 use canary_core::plan::Plan;
 
 pub use mutant::Mutant;
-pub use scenario::{ERROR_BOUND, Scenario};
+pub use scenario::{Absence, ERROR_BOUND, Scenario};
 
 use crate::world::{NodeState, ServerState, Traced};
 
@@ -53,6 +53,8 @@ pub struct Run {
     pub journal_failed: bool,
     /// How many calls were made.
     pub calls: u64,
+    /// How often the engine waited.
+    pub sleeps: u64,
     /// Operations that a fault struck, with the number of the call.
     pub struck: Vec<(u64, &'static str)>,
 }

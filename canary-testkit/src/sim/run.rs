@@ -12,16 +12,15 @@ use canary_core::traits::{DeployPermit, GateVerdict, Review};
 
 use super::journal::SimJournal;
 use super::mutant::Mutant;
-use super::rng::Rng;
 use super::scenario::name;
-use super::strikes::{Counted, Life};
+use super::strikes::{Counted, Life, MortalClock};
 use super::{NEW, OLD, Run, Scenario, Simulator};
 use crate::VirtualClock;
 use crate::faults::{Fault, Faults, wrap};
 use crate::world::{Behaviour, Happening, World, WorldConfig};
 
 /// How often an engine is started at most; more than any scenario has deaths and stops.
-const LIVES: u32 = 24;
+const LIVES: usize = 24;
 
 fn world(scenario: &Scenario) -> World {
     let names: Vec<_> = (0..scenario.nodes + scenario.bystanders).map(name).collect();
@@ -118,17 +117,19 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
         actor: "simulator".to_owned(),
         reason: None,
     };
-    let mut begin = Begin::New(Box::new(plan.clone()), order);
+    let afresh = || Begin::New(Box::new(plan.clone()), order.clone());
+    let mut begin = afresh();
     let mut outcome = None;
-    let mut rng = Rng::new(scenario.seed ^ 0xdead);
-    for _ in 0..LIVES {
+    for absence in scenario.absences.iter().cycle().take(LIVES) {
         let life = Life::new(&shared, &counted);
         let faults: Arc<dyn Faults> = Arc::clone(&life) as _;
-        outcome = live(begin, &wrap(&straight, &faults), &life).await;
+        let mut struck = wrap(&straight, &faults);
+        struck.clock = Arc::new(MortalClock::new(&life, &straight.clock));
+        outcome = live(begin, &struck, &life).await;
         life.deaths.bury();
         if outcome.is_none() {
             world.happened(Happening::EngineDied);
-            if rng.once_in(6) {
+            if absence.balancer_restarts {
                 world.restart_balancer();
             }
         }
@@ -137,9 +138,11 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
             break;
         }
         // The operator comes back after a while.
-        world.clock().advance(Duration::from_millis(1 + rng.below(200_000)));
+        world.clock().advance(Duration::from_millis(absence.ms));
         match journal.rollout() {
             Some(view) if view.unfinished() => begin = Begin::Resume(Box::new(view)),
+            // Nothing was recorded: the person begins once more.
+            None => begin = afresh(),
             // Who died right after the last record was written has told the end.
             view => {
                 outcome = outcome.or_else(|| view?.history.finished().cloned());
@@ -158,6 +161,7 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
         servers: all.iter().filter_map(|node| world.server(node)).collect(),
         journal_failed: journal_failed(scenario, &counted),
         calls: counted.calls.load(Ordering::Relaxed),
+        sleeps: counted.sleeps.load(Ordering::Relaxed),
         struck: counted.struck.lock().unwrap_or_else(PoisonError::into_inner).clone(),
     })
 }

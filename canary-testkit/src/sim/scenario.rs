@@ -1,6 +1,6 @@
 //! What a seed stands for: a fleet, a release, a spec, and everything that goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use canary_core::analysis::Number;
@@ -15,6 +15,15 @@ use crate::world::{Behaviour, REQUESTS_METRIC};
 
 /// The bound of the error ratio that every watch has.
 pub const ERROR_BOUND: f64 = 0.005;
+
+/// How long nobody looked after an engine's death or a stop, and what happened meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absence {
+    /// Milliseconds until the rollout is resumed.
+    pub ms: u64,
+    /// Whether the balancer restarts with its configured states; only when the engine died.
+    pub balancer_restarts: bool,
+}
 
 /// One run: the same scenario gives the same journal.
 #[derive(Debug, Clone)]
@@ -41,6 +50,10 @@ pub struct Scenario {
     pub long_requests: Vec<(usize, u64)>,
     /// Faults and deaths by the number of the call that they strike.
     pub faults: BTreeMap<u64, Fault>,
+    /// Deaths by the number of the wait that they come in.
+    pub deaths_asleep: BTreeSet<u64>,
+    /// What comes between lives of the engine, again and again in this order; not empty.
+    pub absences: Vec<Absence>,
     /// Keys that the operator presses, by the number of the call before which.
     pub keys: BTreeMap<u64, Wish>,
     /// Bytes left on a node's disk.
@@ -69,6 +82,8 @@ impl Scenario {
             ailing: Vec::new(),
             long_requests: Vec::new(),
             faults: BTreeMap::new(),
+            deaths_asleep: BTreeSet::new(),
+            absences: vec![Absence { ms: 10_000, balancer_restarts: false }],
             keys: BTreeMap::new(),
             full_disk: None,
         }
@@ -117,6 +132,11 @@ impl Scenario {
             self.keys
                 .insert(rng.below(calls), rng.pick(&[Wish::Stop, Wish::Abort, Wish::Pause, Wish::Promote]));
         }
+        if rng.once_in(6) {
+            self.deaths_asleep.insert(rng.below(300));
+        }
+        let absence = |_| Absence { ms: 1 + rng.below(200_000), balancer_restarts: rng.once_in(6) };
+        self.absences = (0..3).map(absence).collect();
         if rng.once_in(20) {
             self.full_disk = Some(usize::try_from(rng.below(self.nodes as u64)).unwrap_or(0));
         }

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use canary_core::control::Control;
 use canary_core::journal::Request;
+
+use canary_core::time::Timestamp;
+use canary_core::traits::Clock;
 
 use super::Scenario;
 use crate::faults::{Deaths, Fault, Faults};
@@ -15,6 +19,8 @@ use crate::faults::{Deaths, Fault, Faults};
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) calls: AtomicU64,
+    /// Waits, which are points to die at too.
+    pub(super) sleeps: AtomicU64,
     /// Operations that a fault struck.
     pub(super) struck: Mutex<Vec<(u64, &'static str)>>,
 }
@@ -72,5 +78,46 @@ impl Faults for Life {
 
     async fn died(&self) {
         self.deaths.die().await;
+    }
+}
+
+/// The clock of one life: an engine may die asleep.
+#[derive(Debug)]
+pub(super) struct MortalClock {
+    life: Arc<Life>,
+    inner: Arc<dyn Clock>,
+}
+
+impl MortalClock {
+    pub(super) fn new(life: &Arc<Life>, inner: &Arc<dyn Clock>) -> Self {
+        Self { life: Arc::clone(life), inner: Arc::clone(inner) }
+    }
+}
+
+impl fmt::Display for MortalClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Clock for MortalClock {
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.inner.monotonic()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let number = self.life.counted.sleeps.fetch_add(1, Ordering::Relaxed);
+        if self.life.scenario.deaths_asleep.contains(&number) {
+            self.life.dead.store(true, Ordering::Relaxed);
+        }
+        if self.life.dead.load(Ordering::Relaxed) {
+            self.life.deaths.die().await;
+        }
+        self.inner.sleep(duration).await;
     }
 }
