@@ -61,7 +61,7 @@ async fn capacity(cx: &StepCx<'_>, mut pool: PoolState) -> Result<(), Failure> {
 /// Asks for the drain until it is read back, and waits until two looks in a row see nothing in progress.
 ///
 /// A balancer that restarts in between comes back with its configured state: the drain is then asked for again.
-async fn idle(cx: &StepCx<'_>, mut server: Server, limit: Duration) -> Result<(), Failure> {
+pub(super) async fn idle(cx: &StepCx<'_>, mut server: Server, limit: Duration) -> Result<(), Failure> {
     let mut wait = cx.waiting("no request in progress", limit);
     let mut idle_looks = 0;
     let mut asked = 0_u32;

@@ -1,5 +1,6 @@
 //! Check health: the service answers 200, and its process is the one that was started.
 
+use super::out::OutOfRotation;
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::traits::ActiveState;
@@ -16,6 +17,7 @@ async fn until_healthy(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
     let policy = &cx.plan.spec.health;
     let mut base = None;
+    let mut out = OutOfRotation::new(cx);
     let mut wait = cx.waiting(format!("200 from {}", policy.check.path), policy.timeout);
     loop {
         let (report, state) = tokio::join!(
@@ -34,5 +36,6 @@ async fn until_healthy(cx: &StepCx<'_>) -> StepOutcome {
         }
         let seen = format!("{} ({}); the service is {}", report.detail, report.via, state.active);
         wait.pause(seen).await.map_err(|failure| Failure::new(FailureClass::Unhealthy, failure.message))?;
+        out.look().await;
     }
 }

@@ -1,5 +1,6 @@
 //! Install: the artifact lies at the install path, read back by digest.
 
+use super::out::OutOfRotation;
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 
@@ -8,6 +9,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let Some(artifact) = cx.plan.stored(cx.step.direction) else {
         return Err(Failure::new(FailureClass::Artifact, "the plan has no way back"));
     };
+    let mut out = OutOfRotation::new(cx);
     let report = cx.call(|| cx.backends.nodes.install(node, &artifact)).await?;
     if report.facts != artifact.facts {
         let message = format!(
@@ -16,6 +18,8 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         );
         return Err(Failure::new(FailureClass::Backend, message));
     }
+    // The next step restarts the service.
+    out.ensure().await?;
     cx.fact("digest", report.facts.sha256);
     cx.fact("bytes", report.facts.size);
     Ok(report.changed)

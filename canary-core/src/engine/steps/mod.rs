@@ -4,6 +4,7 @@ mod drain;
 mod enable;
 mod health;
 mod install;
+mod out;
 mod pause;
 mod prove;
 mod restart;

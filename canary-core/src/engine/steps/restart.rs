@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::out::OutOfRotation;
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::StepStatus;
@@ -10,6 +11,7 @@ use crate::traits::{ActiveState, RunningBinary, ServiceState};
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
+    let mut out = OutOfRotation::new(cx);
     if !installed_anew(cx) {
         let before = cx.call(|| cx.backends.nodes.service(node)).await?;
         // After a rename the old process runs a file that is no longer in place; one that runs the file in place was
@@ -49,6 +51,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             cx.keep_logs().await;
             return Err(failure);
         }
+        out.look().await;
         state = cx.call(|| cx.backends.nodes.service(node)).await?;
     }
 }

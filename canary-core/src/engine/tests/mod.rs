@@ -2,6 +2,7 @@
 
 mod control;
 mod crash;
+mod out;
 mod world;
 
 use std::path::PathBuf;

@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) metrics_down: bool,
     /// The balancer forgets all drains at the next read.
     pub(super) balancer_restarts: bool,
+    /// The next call of this operation takes two seconds, in which the balancer forgets all drains.
+    pub(super) long: Option<&'static str>,
     epoch: u64,
 }
 
@@ -105,6 +107,23 @@ impl World {
 }
 
 impl State {
+    fn forget_drains(&mut self) {
+        self.epoch += 1;
+        for node in self.nodes.values_mut() {
+            (node.admin, node.served) = (AdminState::Ready, 0);
+        }
+    }
+
+    /// Whether this call is the long one; then it has been.
+    fn long(&mut self, operation: &str) -> bool {
+        let long = self.long.take_if(|long| *long == operation).is_some();
+        if long {
+            self.now_ms += 2000;
+            self.forget_drains();
+        }
+        long
+    }
+
     pub(super) fn behaviour(&self, digest: Digest) -> Behaviour {
         self.binaries[&digest].1
     }
@@ -143,10 +162,7 @@ impl LoadBalancer for World {
     async fn servers(&self) -> Result<PoolState, BackendError> {
         let mut state = self.enter("servers")?;
         if std::mem::take(&mut state.balancer_restarts) {
-            state.epoch += 1;
-            for node in state.nodes.values_mut() {
-                (node.admin, node.served) = (AdminState::Ready, 0);
-            }
+            state.forget_drains();
         }
         let servers = state.nodes.iter().map(|(name, n)| Server {
             node: name.clone(),
@@ -226,6 +242,10 @@ impl NodeRuntime for World {
         if changed {
             state.effects.push(format!("{node} install {}", artifact.facts.sha256.short()));
         }
+        if state.long("install") {
+            // A request that came meanwhile.
+            state.node(node).stuck_sessions = 1;
+        }
         Ok(InstallReport { changed, facts: artifact.facts })
     }
 
@@ -241,6 +261,7 @@ impl NodeRuntime for World {
         {
             let mut state = self.enter("restart")?;
             assert_ne!(state.node(node).admin, AdminState::Ready, "restarted a node that serves");
+            assert_eq!(state.node(node).stuck_sessions, 0, "restarted a node with a request in progress");
             let installed = state.node(node).installed;
             let behaviour = state.behaviour(installed);
             let n = state.node(node);
@@ -271,7 +292,8 @@ impl NodeRuntime for World {
     async fn check(&self, node: &NodeId, _: &HealthCheck) -> Result<HealthReport, BackendError> {
         let mut state = self.enter("check")?;
         let running = state.node(node).running;
-        let healthy = matches!(state.behaviour(running), Behaviour::Good | Behaviour::Errors);
+        let starting = state.long("check");
+        let healthy = matches!(state.behaviour(running), Behaviour::Good | Behaviour::Errors) && !starting;
         let status = if healthy { 200 } else { 500 };
         Ok(HealthReport { healthy, status: Some(status), detail: status.to_string(), via: "world".into() })
     }
