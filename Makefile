@@ -3,7 +3,7 @@
 CARGO ?= cargo
 CLI := $(or $(CARGO_TARGET_DIR),target)/debug/canary-cli
 
-.PHONY: help test check fix lab-demo deploy-canary bench bench-balancer measure deb test-deb crates sbom deny fuzz
+.PHONY: help test check fix lab-demo deploy-canary bench bench-balancer measure sim deb test-deb crates sbom deny fuzz
 
 help: ## Says what there is.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
@@ -35,6 +35,9 @@ bench-balancer: ## canary-local's balancer beside HAProxy: throughput and added 
 
 measure: ## Start to first line, size and memory of the binary, beside what they may be.
 	@scripts/measure
+
+sim: ## A million simulated rollouts with faults and deaths, held against every invariant; SEEDS=n for another number.
+	$(CARGO) run -q --release -p canary-testkit --bin canary-sim -- --seeds $(or $(SEEDS),1000000)
 
 deb: ## Builds the Debian package, and prints where it is.
 	@scripts/deb

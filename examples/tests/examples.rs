@@ -72,6 +72,17 @@ fn custom_backend() {
     shipped_both("custom_backend");
 }
 
+/// The same lines whenever it runs: nothing in it depends on time or chance.
+#[test]
+fn simulate() {
+    let text = output("simulate");
+    let killed = "  ok    n1: install\n  ----  killed, and resumed\n  ok    n1: drain\n  ok    n1: restart\n";
+    assert!(text.contains(killed), "{text}");
+    assert!(text.contains("\n=> completed (60 minutes of the simulator's)\n"), "{text}");
+    assert!(text.contains("\n=> rolled back: n0: watch: error_ratio 0.33 (bound < 0.005) "), "{text}");
+    assert!(text.ends_with("\n1000 seeds: no invariant is broken\n"), "{text}");
+}
+
 /// The commands of `canary-cli` on a kind of fleet that it does not know.
 #[test]
 fn custom_cli() {
