@@ -3,6 +3,7 @@
 mod histogram;
 mod number;
 pub mod odds;
+pub mod simulate;
 mod verdict;
 mod watch;
 
