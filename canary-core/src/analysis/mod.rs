@@ -3,7 +3,9 @@
 mod histogram;
 mod number;
 pub mod odds;
+mod score;
 pub mod simulate;
+mod threshold;
 mod verdict;
 mod watch;
 
@@ -12,5 +14,7 @@ mod tests;
 
 pub use histogram::{Bucket, HistogramError, Quantile, quantile};
 pub use number::{Number, NumberError, Ratio};
+pub use score::{Role, Score, ScoreBounds, combined, score};
+pub use threshold::{FailureBudget, ThresholdOptions, ThresholdState, ThresholdVerdict};
 pub use verdict::{HoldReason, JudgedSli, SliVerdict, Verdict, judge, overall, round};
 pub use watch::{Observation, WatchNext, WatchState};

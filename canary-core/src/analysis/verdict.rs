@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::Number;
+use crate::analysis::{Number, combined};
 use crate::spec::{Bound, Sli};
 use crate::traits::{ExecutedQuery, Reading, Sample};
 
@@ -209,14 +209,19 @@ fn enough(sli: &Sli, sample: &Sample) -> Option<SliVerdict> {
         .then_some(SliVerdict::Hold { why: HoldReason::TooFewRequests { seen, needed: sli.min_requests } })
 }
 
+impl SliVerdict {
+    /// Without the reason of a hold.
+    const fn kind(&self) -> Verdict {
+        match self {
+            Self::Green => Verdict::Green,
+            Self::Red => Verdict::Red,
+            Self::Hold { .. } => Verdict::Hold,
+        }
+    }
+}
+
 /// Sums up a probe: any red is red, else any hold holds.
 #[must_use]
 pub fn overall(slis: &[JudgedSli]) -> Verdict {
-    if slis.iter().any(|s| s.verdict == SliVerdict::Red) {
-        Verdict::Red
-    } else if slis.is_empty() || slis.iter().any(|s| s.verdict != SliVerdict::Green) {
-        Verdict::Hold
-    } else {
-        Verdict::Green
-    }
+    combined(slis.iter().map(|sli| sli.verdict.kind()))
 }

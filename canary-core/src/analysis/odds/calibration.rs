@@ -61,15 +61,15 @@ impl Calibration {
         let scores: Vec<(f64, f64)> = polls.iter().map(|strata| score(strata.as_ref())).collect();
         let over: f64 = scores.iter().map(|(u, _)| u).sum();
         let variance: f64 = scores.iter().map(|(_, v)| v).sum();
-        let steps = StepScatter::of(&scores);
         if variance <= 0.0 {
+            let steps = StepScatter::default();
             return Self { phi: 1.0, ln_offset: 0.0, steps, history: Duration::ZERO };
         }
         let theta = over / variance;
         let scales = blocks.iter().map(|length| scatter(&scores, theta, *length));
         let phi = scales.fold(1.0, f64::max);
         let ln_offset = (theta - (phi / variance).sqrt()).max(0.0);
-        Self { phi, ln_offset, steps, history: Duration::ZERO }
+        Self { phi, ln_offset, steps: StepScatter::of(&scores, phi), history: Duration::ZERO }
     }
 }
 

@@ -47,7 +47,7 @@ impl OnlineDispersion {
     }
 }
 
-/// How much the canary's excess moves from one poll to the next, in variances of independent requests.
+/// How much the canary's excess moves from one poll to the next, in the variances that the dispersion allows.
 ///
 /// Differences of neighbours, not of each from the mean (von Neumann, "Distribution of the ratio of the mean square
 /// successive difference to the variance", 1941): a release that is bad from its first minute, or turns bad once, is a
@@ -62,37 +62,39 @@ pub struct StepScatter {
 }
 
 impl StepScatter {
-    /// The scatter of polls given as excess and variance.
-    pub(super) fn of(scores: &[(f64, f64)]) -> Self {
+    /// The scatter of polls given as excess and variance, under a dispersion.
+    pub(super) fn of(scores: &[(f64, f64)], phi: f64) -> Self {
         let mut scatter = Self::default();
         let informative: Vec<_> = scores.iter().filter(|(_, v)| *v > LEAST_VARIANCE).collect();
         for pair in informative.windows(2) {
             if let [before, now] = pair {
-                scatter.add(**before, **now);
+                scatter.add(**before, **now, phi);
             }
         }
         scatter
     }
 
     /// Adds a step, and gives its square.
-    fn add(&mut self, before: (f64, f64), now: (f64, f64)) -> f64 {
+    fn add(&mut self, before: (f64, f64), now: (f64, f64), phi: f64) -> f64 {
         let step = now.0 / now.1 - before.0 / before.1;
-        let square = (step * step / (1.0 / now.1 + 1.0 / before.1)).min(LARGEST_SQUARE);
+        let allowed = phi * (1.0 / now.1 + 1.0 / before.1);
+        let square = (step * step / allowed).min(LARGEST_SQUARE);
         self.sum += square;
         self.sum_of_squares += square * square;
         self.steps += 1;
         square
     }
 
-    /// The mean square and its standard deviation over steps; those of independent requests before there are enough.
-    fn level(&self) -> (f64, f64) {
+    /// The mean square and its standard deviation over steps; where there are too few, those of independent requests
+    /// with all of the dispersion.
+    fn level(&self, phi: f64) -> (f64, f64) {
         let steps = self.steps as f64;
-        if self.steps < 6 {
+        if self.steps < 20 {
             return (1.0, std::f64::consts::SQRT_2);
         }
-        let mean = self.sum / steps;
+        let mean = (self.sum / steps).max(1.0 / phi);
         let deviation = (self.sum_of_squares / steps - mean * mean).max(0.0).sqrt();
-        (mean.max(1.0), deviation.max(std::f64::consts::SQRT_2))
+        (mean, deviation.max(mean * std::f64::consts::SQRT_2))
     }
 }
 
@@ -100,6 +102,8 @@ impl StepScatter {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NoiseCheck {
     history: StepScatter,
+    #[serde(with = "exact")]
+    phi: f64,
     watch: StepScatter,
     #[serde(with = "exact")]
     largest: f64,
@@ -118,13 +122,13 @@ struct Last {
 impl NoiseCheck {
     /// By how many standard errors the watch's mean must exceed the history's. Steps share a poll with their neighbours,
     /// which makes the mean scatter 1.2 times as much; and the check is looked at on every poll.
-    const Z: f64 = 4.0;
+    const Z: f64 = 3.0;
 
-    /// A check against a history.
+    /// A check against the scatter and the dispersion of a history.
     #[must_use]
-    pub const fn new(history: StepScatter) -> Self {
+    pub const fn new(history: StepScatter, phi: f64) -> Self {
         let watch = StepScatter { sum: 0.0, sum_of_squares: 0.0, steps: 0 };
-        Self { history, watch, largest: 0.0, last: None }
+        Self { history, phi, watch, largest: 0.0, last: None }
     }
 
     /// Takes one poll into account.
@@ -132,7 +136,7 @@ impl NoiseCheck {
         let (over, variance) = score(strata);
         if variance > LEAST_VARIANCE {
             if let Some(last) = self.last {
-                let square = self.watch.add((last.over, last.variance), (over, variance));
+                let square = self.watch.add((last.over, last.variance), (over, variance), self.phi);
                 self.largest = self.largest.max(square);
             }
             self.last = Some(Last { over, variance });
@@ -146,7 +150,7 @@ impl NoiseCheck {
         if self.watch.steps == 0 {
             return false;
         }
-        let (mean, deviation) = self.history.level();
+        let (mean, deviation) = self.history.level(self.phi);
         let steps = self.watch.steps as f64;
         (self.watch.sum - self.largest) / steps > mean + Self::Z * deviation / steps.sqrt()
     }

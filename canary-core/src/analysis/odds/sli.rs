@@ -90,7 +90,7 @@ impl TableTests {
 
     fn noise(table: &OddsTable) -> Noise {
         match table.calibration {
-            Some(calibration) => Noise::Calibrated(NoiseCheck::new(calibration.steps)),
+            Some(calibration) => Noise::Calibrated(NoiseCheck::new(calibration.steps, calibration.phi)),
             None => Noise::Learnt(OnlineDispersion::default()),
         }
     }

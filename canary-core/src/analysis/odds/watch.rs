@@ -10,6 +10,7 @@ use super::logs::ln_sum_exp;
 use super::policy::{OddsPolicy, OddsSli};
 use super::sli::{Distrust, SliTests, TableTests};
 use super::table::Table;
+use crate::analysis::Verdict;
 use crate::time::millis;
 
 /// What a comparison says after a poll.
@@ -26,6 +27,19 @@ pub enum OddsVerdict {
     Hold(Distrust),
     /// The window ended and neither side is proven.
     Inconclusive,
+}
+
+impl OddsVerdict {
+    /// What it is to a watch that folds probes: time with data that shows nothing bad is green, what a person has to
+    /// decide is a hold.
+    #[must_use]
+    pub const fn probe(&self) -> Verdict {
+        match self {
+            Self::Watching | Self::Green => Verdict::Green,
+            Self::Red => Verdict::Red,
+            Self::Hold(_) | Self::Inconclusive => Verdict::Hold,
+        }
+    }
 }
 
 /// What a verdict rests on: the table with the most evidence, and all of them together.

@@ -1,6 +1,7 @@
 //! Reference vectors, properties of the evidence, and watches as wholes.
 
 mod counters;
+mod hours;
 mod properties;
 mod vectors;
 mod watch;
