@@ -33,6 +33,10 @@ bench: ## Times a roll beside the runbook's shell script, in the lab.
 bench-balancer: ## canary-local's balancer beside HAProxy: throughput and added latency, in one run.
 	$(CARGO) run -q --release -p canary-bench --bin bench-balancer
 
+.PHONY: bench-judges
+bench-judges: ## Judges of canaries on the same simulated hours: false rollbacks, delays, bad requests. RUNS=60 SEED=1
+	nice $(CARGO) run -q --release -p canary-bench --bin bench-judges -- --runs $(or $(RUNS),60) --seed $(or $(SEED),1)
+
 measure: ## Start to first line, size and memory of the binary, beside what they may be.
 	@scripts/measure
 
