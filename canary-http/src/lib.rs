@@ -4,6 +4,7 @@ mod body;
 mod builder;
 mod client;
 mod failure;
+mod health;
 mod reply;
 mod tls;
 
