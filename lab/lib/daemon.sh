@@ -51,13 +51,17 @@ stop_by_pid() {
   rm -f "$LAB_DIR/run/$name.pid"
 }
 
-# incusd leaves its instances alone when it is ended by SIGTERM.
+# restart_daemon SECONDS: gone for so long. incusd leaves its instances alone when it is ended by SIGTERM.
 restart_daemon() {
+  local gone=$1
   if [[ -e $LAB_DIR/run/incus.systemd ]] || { systemd_runs && ! alive_by_pid incusd; }; then
-    step "restart incus" 60 systemctl restart incus.service
+    step "stop incus" 60 systemctl stop incus.service incus.socket
+    sleep "$gone"
+    step "start incus" 60 systemctl start incus.socket incus.service
   else
     alive_by_pid incusd || die "incusd was not started by the lab, so it is not restarted"
     stop_by_pid incusd
+    sleep "$gone"
     start_by_pid incusd /usr/libexec/incus/incusd --group incus-admin
   fi
   wait_until 60 "incusd answers" incus_answers || die "incusd did not come back; its log is $LAB_DIR/logs/incusd.log"

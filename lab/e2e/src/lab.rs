@@ -165,8 +165,8 @@ impl Lab {
     ///
     /// # Errors
     /// It did not come back.
-    pub async fn restart_daemon(&self) -> anyhow::Result<()> {
-        self.command(&["restart-daemon"]).await
+    pub async fn restart_daemon(&self, gone_s: u64) -> anyhow::Result<()> {
+        self.command(&["restart-daemon", &gone_s.to_string()]).await
     }
 
     async fn command(&self, arguments: &[&str]) -> anyhow::Result<()> {

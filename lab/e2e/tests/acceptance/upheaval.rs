@@ -28,26 +28,42 @@ impl Dice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upheaval {
     HaproxyReload,
-    HaproxyRestart,
+    Haproxy,
     Incus,
     Prometheus,
 }
 
 const ALL: [Upheaval; 4] =
-    [Upheaval::HaproxyReload, Upheaval::HaproxyRestart, Upheaval::Incus, Upheaval::Prometheus];
+    [Upheaval::HaproxyReload, Upheaval::Haproxy, Upheaval::Incus, Upheaval::Prometheus];
 
 impl Upheaval {
-    /// Happens after a while; gives from when to when.
-    async fn happen(self, trial: &Trial, after: Duration) -> anyhow::Result<(Instant, Instant)> {
+    /// Happens after a while, and lasts `gone`; gives from when to when.
+    async fn happen(
+        self,
+        trial: &Trial,
+        after: Duration,
+        gone: Duration,
+    ) -> anyhow::Result<(Instant, Instant)> {
         tokio::time::sleep(after).await;
         let from = Instant::now();
+        let away = |unit: &str| {
+            format!("systemctl stop {unit} && sleep {:.3} && systemctl start {unit}", gone.as_secs_f64())
+        };
         match self {
             Self::HaproxyReload => drop(trial.lab.exec("haproxy", "systemctl reload haproxy").await?),
-            Self::HaproxyRestart => drop(trial.lab.exec("haproxy", "systemctl restart haproxy").await?),
-            Self::Incus => trial.lab.restart_daemon().await?,
-            Self::Prometheus => drop(trial.lab.exec("prom", "systemctl restart prometheus").await?),
+            Self::Haproxy => drop(trial.lab.exec("haproxy", &away("haproxy")).await?),
+            Self::Incus => trial.lab.restart_daemon(gone.as_secs()).await?,
+            Self::Prometheus => drop(trial.lab.exec("prom", &away("prometheus")).await?),
         }
         Ok((from, Instant::now()))
+    }
+
+    /// For how long it may be gone, in milliseconds; every request in which HAProxy is gone fails.
+    const fn longest(self) -> u64 {
+        match self {
+            Self::HaproxyReload | Self::Haproxy => 400,
+            Self::Incus | Self::Prometheus => 6000,
+        }
     }
 }
 
@@ -89,12 +105,16 @@ async fn killed_and_shaken_every_roll_ends_true_and_no_request_is_lost() -> anyh
         let upheaval = ALL[usize::try_from(dice.below(ALL.len() as u64))?];
         let life = Duration::from_millis(dice.below(6000));
         let after = Duration::from_millis(dice.below(8000));
-        let case = format!("seed {seed}, round {round}: killed after {life:?}, {upheaval:?} after {after:?}");
+        let gone = Duration::from_millis(dice.below(upheaval.longest()));
+        let case = format!(
+            "seed {seed}, round {round}: killed after {life:?}, {upheaval:?} after {after:?} for {gone:?}"
+        );
         let release = trial.release(&format!("u{round}"), &[])?;
         // Both to their ends: an upheaval cut short would leave a server stopped.
-        let (outcome, span) = tokio::join!(ship(&trial, &release, life), upheaval.happen(&trial, after));
+        let (outcome, span) =
+            tokio::join!(ship(&trial, &release, life), upheaval.happen(&trial, after, gone));
         let (outcome, span) = (outcome.context(case.clone())?, span.context(case.clone())?);
-        if upheaval == Upheaval::HaproxyRestart {
+        if upheaval == Upheaval::Haproxy {
             spans.push(span);
         }
         match &outcome {
