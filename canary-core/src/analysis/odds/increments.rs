@@ -30,14 +30,8 @@ pub fn increments(table: Table, ln_margin: f64, deltas: &[f64], out: &mut [f64])
     for (delta, out) in deltas.iter().zip(out) {
         let psi = (ln_margin + delta).exp();
         let mode = law.mode(psi);
-        while at < mode {
-            walked += law.up(at).ln();
-            at += 1;
-        }
-        while at > mode {
-            at -= 1;
-            walked -= law.up(at).ln();
-        }
+        walked += law.ln_walk(at, mode);
+        at = mode;
         // Subtracted before anything large is added: the normalisers themselves are as large as ln(n!).
         *out = (seen - at as f64) * delta
             - (at as f64 - start as f64) * ln_margin
@@ -72,6 +66,25 @@ impl Law {
     fn up(&self, j: u64) -> f64 {
         let j = j as f64;
         (self.canary - j) * (self.events - j) / ((j + 1.0) * (self.baseline - self.events + j + 1.0))
+    }
+
+    /// The logarithm of the weight of `to` over the weight of `from`, at ψ = 1.
+    ///
+    /// Factors are multiplied up and their logarithm taken seldom; each is at least 1, so that products only grow.
+    fn ln_walk(&self, from: u64, to: u64) -> f64 {
+        const LARGE: f64 = 1e250;
+        let (mut ln, mut over, mut under) = (0.0, 1.0, 1.0);
+        for j in from.min(to)..from.max(to) {
+            let j = j as f64;
+            over *= (self.canary - j) * (self.events - j);
+            under *= (j + 1.0) * (self.baseline - self.events + j + 1.0);
+            if over > LARGE || under > LARGE {
+                ln += f64::ln(over / under);
+                (over, under) = (1.0, 1.0);
+            }
+        }
+        ln += f64::ln(over / under);
+        if from <= to { ln } else { -ln }
     }
 
     /// The likeliest x₁ (Liao and Rosen, "Fast and stable algorithms for computing and sampling from the noncentral
