@@ -102,7 +102,7 @@ fn busy(c: &mut Criterion) {
         let mut out = [0.0; 12];
         let deltas: [f64; 12] = std::array::from_fn(|j| 0.1 * 1.5_f64.powi(j as i32));
         b.iter(|| {
-            increments(black_box(Table::new((15_000, 7_600), (15_000, 7_500))), 0.2, &deltas, &mut out)
+            increments(black_box(Table::new((15_000, 7_600), (15_000, 7_500))), 0.2, &deltas, &mut out);
         });
     });
 }
