@@ -157,7 +157,8 @@ impl<'a> StepCx<'a> {
         self.in_pool(pool)
     }
 
-    fn in_pool(&self, pool: PoolState) -> Result<(PoolState, Server), Failure> {
+    /// The step's node in a pool.
+    pub(super) fn in_pool(&self, pool: PoolState) -> Result<(PoolState, Server), Failure> {
         let node = self.node()?;
         match pool.server(node).cloned() {
             Some(server) => Ok((pool, server)),

@@ -1,9 +1,11 @@
 //! Drain: enough others serve; the node is out of rotation; nothing is in progress on it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::engine::cx::{Failure, StepCx, StepOutcome};
+use crate::engine::cx::{Failure, StepCx, StepOutcome, Waiting};
 use crate::engine::outcome::FailureClass;
+use crate::fleet::NodeId;
 use crate::plan::Direction;
 use crate::spec::OnDrainTimeout;
 use crate::traits::{AdminState, PoolState, Server};
@@ -14,18 +16,15 @@ const AFTER_CLOSE: Duration = Duration::from_secs(10);
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let (pool, server) = cx.server().await?;
     let was_out = server.admin != AdminState::Ready;
-    if server.serving() {
-        capacity(cx, pool).await?;
-    }
     let policy = &cx.plan.spec.drain;
-    match idle(cx, server, policy.timeout).await {
+    match idle(cx, pool, server, policy.timeout).await {
         Ok(()) => {}
         Err(failure) if failure.class == FailureClass::TimedOut && closes(cx) => {
             let node = cx.node()?;
             cx.call(|| cx.backends.lb.close_sessions(node)).await?;
             cx.fact("sessions_closed", failure.message);
-            let (_, server) = cx.server().await?;
-            idle(cx, server, AFTER_CLOSE).await?;
+            let (pool, server) = cx.server().await?;
+            idle(cx, pool, server, AFTER_CLOSE).await?;
         }
         Err(failure) => return Err(failure),
     }
@@ -39,37 +38,78 @@ fn closes(cx: &StepCx<'_>) -> bool {
     wanted && cx.backends.lb.capabilities().close_sessions
 }
 
-/// Waits until enough other servers take requests: a condition, not a pause.
-async fn capacity(cx: &StepCx<'_>, mut pool: PoolState) -> Result<(), Failure> {
-    let node = cx.node()?;
-    let needed = usize::try_from(cx.plan.spec.min_available).unwrap_or(usize::MAX);
-    let limit = cx.plan.spec.drain.capacity_timeout;
-    let mut wait = cx.waiting(format!("{needed} other server(s) to be ready and up"), limit);
+/// Asks for the drain once enough others take requests, and gives the server as read back.
+///
+/// How many serve is read again before every further try: one that got no answer may have taken a minute.
+async fn take_out(cx: &StepCx<'_>, mut pool: PoolState, server: &Server) -> Result<Server, Failure> {
+    let (node, lb, needed) = (cx.node()?, &cx.backends.lb, needed(cx));
+    let mut wait = cx
+        .waiting(format!("{needed} other server(s) to be ready and up"), cx.plan.spec.drain.capacity_timeout);
+    let mut serves = server.serving();
     loop {
-        let serving = pool.serving_besides(node);
-        if serving >= needed {
-            cx.fact("others_serving", serving);
-            return Ok(());
+        if serves {
+            pool = capacity(cx, pool, &mut wait).await?;
+            cx.fact("others_serving", pool.serving_besides(node));
         }
-        wait.pause(format!("{serving} serving"))
-            .await
-            .map_err(|failure| Failure::new(FailureClass::Capacity, failure.message))?;
-        pool = cx.pool().await?;
+        let tried = AtomicBool::new(false);
+        let asked = cx.call(async || {
+            if tried.swap(true, Ordering::Relaxed) {
+                let now = lb.servers().await?;
+                if too_few(&now, node, needed) {
+                    return Ok(Err(now));
+                }
+            }
+            lb.set_admin(node, AdminState::Drain).await.map(Ok)
+        });
+        match asked.await? {
+            Ok(after) => return Ok(cx.in_pool(after)?.1),
+            Err(fewer) => (pool, serves) = (fewer, true),
+        }
     }
 }
 
-/// Asks for the drain until it is read back, and waits until two looks in a row see nothing in progress.
+/// How many other servers must serve.
+fn needed(cx: &StepCx<'_>) -> usize {
+    usize::try_from(cx.plan.spec.min_available).unwrap_or(usize::MAX)
+}
+
+/// Whether taking `node` out would leave too few. One that takes no requests is missed by nobody.
+fn too_few(pool: &PoolState, node: &NodeId, needed: usize) -> bool {
+    pool.server(node).is_some_and(Server::serving) && pool.serving_besides(node) < needed
+}
+
+/// Waits until enough other servers take requests: a condition, not a pause.
+async fn capacity(
+    cx: &StepCx<'_>,
+    mut pool: PoolState,
+    wait: &mut Waiting<'_, '_>,
+) -> Result<PoolState, Failure> {
+    let node = cx.node()?;
+    while too_few(&pool, node, needed(cx)) {
+        let failed = |failure: Failure| Failure::new(FailureClass::Capacity, failure.message);
+        wait.pause(format!("{} serving", pool.serving_besides(node))).await.map_err(failed)?;
+        pool = cx.pool().await?;
+    }
+    Ok(pool)
+}
+
+/// Takes the node out, and waits until two looks in a row see it so and nothing in progress.
 ///
 /// A balancer that restarts in between comes back with its configured state: the drain is then asked for again.
-pub(super) async fn idle(cx: &StepCx<'_>, mut server: Server, limit: Duration) -> Result<(), Failure> {
-    let mut wait = cx.waiting("no request in progress", limit);
+pub(super) async fn idle(
+    cx: &StepCx<'_>,
+    mut pool: PoolState,
+    mut server: Server,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let mut wait = None;
     let mut idle_looks = 0;
     let mut asked = 0_u32;
     loop {
         if server.admin == AdminState::Ready {
             asked += 1;
             cx.fact("drain_asked", asked);
-            (_, server) = cx.set_admin(AdminState::Drain).await?;
+            server = take_out(cx, pool, &server).await?;
             idle_looks = 0;
         }
         let idle = server.admin != AdminState::Ready && server.sessions == 0 && server.queued == 0;
@@ -77,8 +117,10 @@ pub(super) async fn idle(cx: &StepCx<'_>, mut server: Server, limit: Duration) -
         if idle_looks == 2 {
             return Ok(());
         }
+        // What the guard waited for is not the requests' time.
+        let wait = wait.get_or_insert_with(|| cx.waiting("no request in progress", limit));
         wait.pause(in_progress(&server)).await?;
-        (_, server) = cx.server().await?;
+        (pool, server) = cx.server().await?;
     }
 }
 

@@ -58,10 +58,10 @@ impl<'c, 'a> OutOfRotation<'c, 'a> {
     }
 
     async fn drained(&mut self) -> Result<(), Failure> {
-        let (_, server) = self.cx.server().await?;
+        let (pool, server) = self.cx.server().await?;
         let lost = server.admin == AdminState::Ready;
         if lost {
-            drain::idle(self.cx, server, self.cx.plan.spec.drain.timeout).await?;
+            drain::idle(self.cx, pool, server, self.cx.plan.spec.drain.timeout).await?;
         }
         self.looked_at(lost);
         Ok(())

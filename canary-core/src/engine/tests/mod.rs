@@ -252,6 +252,31 @@ async fn a_drain_that_never_ends_puts_the_node_back_untouched() {
 }
 
 #[tokio::test]
+async fn a_drain_that_got_no_answer_is_asked_for_again_only_while_enough_others_serve() {
+    let scene = Scene::new(Behaviour::Good);
+    scene.world.fail("set_admin", 1, || {
+        let error = BackendError::new(ErrorKind::TimedOut, "lb", "set state", "no answer in 50 s");
+        error.transient(Duration::ZERO)
+    });
+    let (world, plan) = (scene.world.clone(), scene.plan().await);
+    let sink = Arc::new(On(Mutex::new(Box::new(move |entry: &Entry| {
+        if matches!(entry, Entry::Retried { .. }) {
+            ["b", "c"].map(|name| world.state().nodes.get_mut(&node(name)).unwrap().up = false);
+        }
+    }))));
+    let mut backends = scene.backends.clone();
+    backends.sinks.push(sink);
+    let report = roll_out(&backends, plan, permit(), order(), &Control::default()).await.unwrap();
+    assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{:?}", report.outcome);
+    assert!(
+        report.outcome.to_string().contains("1 other server(s) to be ready and up"),
+        "{}",
+        report.outcome
+    );
+    assert_eq!(scene.effects(), [""; 0], "nothing was taken out");
+}
+
+#[tokio::test]
 async fn sessions_are_closed_only_where_the_spec_says_so() {
     let mut scene = Scene::new(Behaviour::Good);
     scene.spec.drain.on_timeout = crate::spec::OnDrainTimeout::CloseSessions;
