@@ -107,19 +107,13 @@ impl History {
 
     /// Whether `step` was done on a node that is neither back in rotation nor on another way by now.
     fn may_be_stale(&self, step: &Step) -> bool {
-        let enable = self.steps.get(&step.sibling(Action::Enable));
-        let in_hand = match step.action {
-            Action::Drain => enable.is_none(),
-            Action::CheckHealth => !matches!(enable, Some(StepStatus::Done { .. })),
-            _ => false,
-        };
+        let done = |step: &Step| matches!(self.steps.get(step), Some(StepStatus::Done { .. }));
+        let proves = matches!(step.action, Action::Drain | Action::CheckHealth);
         let going_back = |other: &Step| {
             other.node == step.node
                 && (other.direction, step.direction) == (Direction::Back, Direction::Forward)
         };
-        in_hand
-            && matches!(self.steps.get(step), Some(StepStatus::Done { .. }))
-            && !self.steps.keys().any(going_back)
+        proves && done(step) && !done(&step.sibling(Action::Enable)) && !self.steps.keys().any(going_back)
     }
 
     /// Notes that records can no longer be written.

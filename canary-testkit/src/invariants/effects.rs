@@ -1,4 +1,6 @@
 //! Every effect comes while a step that has it is begun in the journal.
+//!
+//! A drain that a balancer's restart undid is asked for again by the steps that need it: those that work on the drained node.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +17,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
         // Without a journal the node in hand goes back, and only the listeners hear of it.
         return Ok(());
     }
+    let mut restarted = false;
     let mut begun: BTreeSet<&Step> = BTreeSet::new();
     for happened in &run.trace {
         let (node, action, digest): (&NodeId, Action, Option<Digest>) = match &happened.what {
@@ -27,6 +30,10 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
                 }
                 continue;
             }
+            Happening::BalancerRestarted => {
+                restarted = true;
+                continue;
+            }
             Happening::Admin { node, to: AdminState::Ready, .. } => (node, Action::Enable, None),
             Happening::Admin { node, .. } | Happening::SessionsClosed { node, .. } => {
                 (node, Action::Drain, None)
@@ -35,10 +42,15 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             Happening::Restarted { node, .. } => (node, Action::Restart, None),
             _ => continue,
         };
+        let undone = restarted && matches!(&happened.what, Happening::Admin { to: AdminState::Drain, .. });
+        let works_on = |step: &Step| {
+            step.action == action
+                || undone && matches!(step.action, Action::Install | Action::Restart | Action::CheckHealth)
+        };
         let fits = |direction: Direction| digest.is_none() || run.plan.digest(direction) == digest;
         let intended = begun
             .iter()
-            .any(|step| step.node.as_ref() == Some(node) && step.action == action && fits(step.direction));
+            .any(|step| step.node.as_ref() == Some(node) && works_on(step) && fits(step.direction));
         if !intended {
             return Err(format!("at {} ms {:?}, and no such step was begun", happened.at_ms, happened.what));
         }

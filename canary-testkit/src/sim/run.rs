@@ -121,7 +121,7 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
     let mut begin = afresh();
     let mut outcome = None;
     for absence in scenario.absences.iter().cycle().take(LIVES) {
-        let life = Life::new(&shared, &counted);
+        let life = Life::new(&shared, &world, &counted);
         let faults: Arc<dyn Faults> = Arc::clone(&life) as _;
         let mut struck = wrap(&straight, &faults);
         struck.clock = Arc::new(MortalClock::new(&life, &straight.clock));

@@ -54,6 +54,8 @@ pub struct Scenario {
     pub deaths_asleep: BTreeSet<u64>,
     /// What comes between lives of the engine, again and again in this order; not empty.
     pub absences: Vec<Absence>,
+    /// Restarts of the balancer, with its configured states, by the number of the call before which.
+    pub balancer_restarts: BTreeSet<u64>,
     /// Keys that the operator presses, by the number of the call before which.
     pub keys: BTreeMap<u64, Wish>,
     /// Bytes left on a node's disk.
@@ -83,6 +85,7 @@ impl Scenario {
             long_requests: Vec::new(),
             faults: BTreeMap::new(),
             deaths_asleep: BTreeSet::new(),
+            balancer_restarts: BTreeSet::new(),
             absences: vec![Absence { ms: 10_000, balancer_restarts: false }],
             keys: BTreeMap::new(),
             full_disk: None,
@@ -131,6 +134,9 @@ impl Scenario {
         for _ in 0..rng.pick(&[0, 0, 0, 0, 1, 2]) {
             self.keys
                 .insert(rng.below(calls), rng.pick(&[Wish::Stop, Wish::Abort, Wish::Pause, Wish::Promote]));
+        }
+        if rng.once_in(6) {
+            self.balancer_restarts.insert(rng.below(calls));
         }
         if rng.once_in(6) {
             self.deaths_asleep.insert(rng.below(300));

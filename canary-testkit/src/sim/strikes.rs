@@ -14,6 +14,7 @@ use canary_core::traits::Clock;
 
 use super::Scenario;
 use crate::faults::{Deaths, Fault, Faults};
+use crate::world::World;
 
 /// What all lives of a run share.
 #[derive(Debug, Default)]
@@ -29,6 +30,7 @@ pub(super) struct Counted {
 #[derive(Debug)]
 pub(super) struct Life {
     scenario: Arc<Scenario>,
+    world: World,
     counted: Arc<Counted>,
     dead: AtomicBool,
     pub(super) deaths: Deaths,
@@ -36,9 +38,10 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(scenario: &Arc<Scenario>, counted: &Arc<Counted>) -> Arc<Self> {
+    pub(super) fn new(scenario: &Arc<Scenario>, world: &World, counted: &Arc<Counted>) -> Arc<Self> {
         Arc::new(Self {
             scenario: Arc::clone(scenario),
+            world: world.clone(),
             counted: Arc::clone(counted),
             dead: AtomicBool::new(false),
             deaths: Deaths::default(),
@@ -61,6 +64,9 @@ impl Faults for Life {
             return Some(Fault::DieBefore);
         }
         let number = self.counted.calls.fetch_add(1, Ordering::Relaxed);
+        if self.scenario.balancer_restarts.contains(&number) {
+            self.world.restart_balancer();
+        }
         if let Some(wish) = self.scenario.keys.get(&number) {
             self.control.ask(Request::new(*wish, "operator"));
         }

@@ -17,7 +17,7 @@ async fn until_healthy(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
     let policy = &cx.plan.spec.health;
     let mut base = None;
-    let mut out = OutOfRotation::new(cx);
+    let out = OutOfRotation::new(cx);
     let mut wait = cx.waiting(format!("200 from {}", policy.check.path), policy.timeout);
     loop {
         let (report, state) = tokio::join!(

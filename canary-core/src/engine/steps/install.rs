@@ -9,8 +9,8 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let Some(artifact) = cx.plan.stored(cx.step.direction) else {
         return Err(Failure::new(FailureClass::Artifact, "the plan has no way back"));
     };
-    let mut out = OutOfRotation::new(cx);
-    let report = cx.call(|| cx.backends.nodes.install(node, &artifact)).await?;
+    let out = OutOfRotation::new(cx);
+    let report = out.call(|| cx.backends.nodes.install(node, &artifact)).await?;
     if report.facts != artifact.facts {
         let message = format!(
             "{node} has digest {} ({} bytes) in place after the installation, expected {} ({} bytes)",

@@ -11,7 +11,7 @@ use crate::traits::{ActiveState, RunningBinary, ServiceState};
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
-    let mut out = OutOfRotation::new(cx);
+    let out = OutOfRotation::new(cx);
     if !installed_anew(cx) {
         let before = cx.call(|| cx.backends.nodes.service(node)).await?;
         // After a rename the old process runs a file that is no longer in place; one that runs the file in place was
@@ -21,7 +21,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             return Ok(false);
         }
     }
-    let restarted = cx.call(|| cx.backends.nodes.restart(node)).await;
+    let restarted = out.call(|| cx.backends.nodes.restart(node)).await;
     let mut state = match restarted {
         Ok(state) => state,
         Err(failure) => {
