@@ -103,7 +103,12 @@ impl Scenario {
             if nodes == 1 { 1 + usize::from(rng.once_in(2)) } else { usize::from(rng.once_in(3)) };
         it.release = release(&mut rng);
         it.spec = spec(nodes, &mut rng);
-        it.spec.min_available = if nodes + it.bystanders > 2 && rng.once_in(4) { 2 } else { 1 };
+        let others = nodes + it.bystanders - 1;
+        it.spec.min_available = match rng.below(8) {
+            0 => u32::try_from(others).unwrap_or(1),
+            1 | 2 if others > 1 => 2,
+            _ => 1,
+        };
         it.requests_per_s = rng.pick(&[0, 1, 50, 100, 2000]);
         it.check_interval_ms = rng.pick(&[100, 1000, 2000, 5000]);
         it.call_ms = rng.pick(&[0, 1, 5, 40]);
@@ -116,7 +121,13 @@ impl Scenario {
         let all = (self.nodes + self.bystanders) as u64;
         let any = |rng: &mut Rng| usize::try_from(rng.below(all)).unwrap_or(0);
         for _ in 0..rng.pick(&[0, 0, 0, 1, 3]) {
-            let (node, from) = (any(rng), rng.below(300_000));
+            // Around the canary's drain, while it is watched, around the peers' drains after an hour's watch.
+            let from = match rng.below(3) {
+                0 => rng.below(10_000),
+                1 => rng.below(300_000),
+                _ => 3_600_000 + rng.below(60_000),
+            };
+            let node = any(rng);
             self.ailing.push((node, from, from + 1 + rng.below(40_000)));
         }
         for _ in 0..rng.pick(&[0, 0, 1, 4]) {

@@ -261,7 +261,9 @@ async fn a_drain_that_got_no_answer_is_asked_for_again_only_while_enough_others_
     let (world, plan) = (scene.world.clone(), scene.plan().await);
     let sink = Arc::new(On(Mutex::new(Box::new(move |entry: &Entry| {
         if matches!(entry, Entry::Retried { .. }) {
-            ["b", "c"].map(|name| world.state().nodes.get_mut(&node(name)).unwrap().up = false);
+            for name in ["b", "c"] {
+                world.state().nodes.get_mut(&node(name)).unwrap().up = false;
+            }
         }
     }))));
     let mut backends = scene.backends.clone();
