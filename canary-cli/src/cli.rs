@@ -90,7 +90,15 @@ pub fn command() -> Command {
                     .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list"))
                     .arg(switch("all", "Shows every record")),
                 )
-                .subcommand(with_settings("list", "Lists the rollouts", journal)),
+                .subcommand(with_settings("list", "Lists the rollouts", journal))
+                .subcommand(
+                    with_settings(
+                        "explain",
+                        "Says why a rollout went as it did: the numbers, the bounds, the evidence; the last one if none is named",
+                        journal,
+                    )
+                    .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list")),
+                ),
         )
         .subcommand(with_settings(
             "serve",

@@ -1,12 +1,12 @@
 //! `log`: what the journal says.
 
-use canary_core::journal::{Record, RolloutView, rollouts};
+use canary_core::journal::{Account, Record, RolloutId, RolloutView, rollouts};
 use clap::ArgMatches;
 use serde_json::json;
 
 use super::Context;
 use crate::error::{CommandError, ErrorKind};
-use crate::render::{Lines, line, record_line, table, words};
+use crate::render::{Lines, explain_lines, line, record_line, table, words};
 
 /// Shows the records of one rollout, or all of them.
 pub(super) fn show(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
@@ -14,20 +14,11 @@ pub(super) fn show(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Command
     let chosen: Vec<&Record> = if matches.get_flag("all") {
         records.iter().collect()
     } else {
-        let id = match matches.get_one::<String>("rollout") {
-            Some(id) => id.clone(),
-            None => last(&records).ok_or_else(|| empty(cx))?,
-        };
-        records.iter().filter(|record| about(record, &id)).collect()
+        let id = named(cx, matches, &records)?;
+        records.iter().filter(|record| record.entry.rollout() == Some(id)).collect()
     };
     if chosen.is_empty() {
-        return Err(match matches.get_one::<String>("rollout") {
-            Some(id) => CommandError::usage(
-                format!("the journal has no rollout {id:?}"),
-                "`canary-cli log list` lists them",
-            ),
-            None => empty(cx),
-        });
+        return Err(empty(cx));
     }
     let mut lines = Lines::new(cx.screen.paint);
     for record in chosen {
@@ -36,6 +27,19 @@ pub(super) fn show(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Command
         } else {
             cx.screen.lines(lines.of(record.time, &record.entry));
         }
+    }
+    Ok(0)
+}
+
+/// Says why a rollout went as it did.
+pub(super) fn explain(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
+    let records = cx.read_journal()?.records;
+    let id = named(cx, matches, &records)?;
+    let account = Account::of(&records, id).ok_or_else(|| empty(cx))?;
+    if cx.screen.json() {
+        cx.screen.line(line("explanation", json!(account)));
+    } else {
+        cx.screen.lines(explain_lines(&account, cx.screen.paint));
     }
     Ok(0)
 }
@@ -84,13 +88,22 @@ pub(super) fn ended(view: &RolloutView) -> String {
     }
 }
 
-/// The last rollout that has a record, also one that was refused.
-fn last(records: &[Record]) -> Option<String> {
-    records.iter().rev().find_map(|record| record.entry.rollout()).map(ToString::to_string)
-}
-
-fn about(record: &Record, id: &str) -> bool {
-    record.entry.rollout().is_some_and(|rollout| rollout.to_string() == id)
+/// The rollout that is asked about: the one that is named, else the last that has a record, also one that was refused.
+fn named<'r>(
+    cx: &Context<'_>,
+    matches: &ArgMatches,
+    records: &'r [Record],
+) -> Result<&'r RolloutId, CommandError> {
+    let mut ids = records.iter().rev().filter_map(|record| record.entry.rollout());
+    match matches.get_one::<String>("rollout") {
+        Some(name) => ids.find(|id| id.to_string() == *name).ok_or_else(|| {
+            CommandError::usage(
+                format!("the journal has no rollout {name:?}"),
+                "`canary-cli log list` lists them",
+            )
+        }),
+        None => ids.next().ok_or_else(|| empty(cx)),
+    }
 }
 
 fn empty(cx: &Context<'_>) -> CommandError {

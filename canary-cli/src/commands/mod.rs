@@ -51,6 +51,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
         return match matches.subcommand() {
             Some(("show", matches)) => log::show(&cx, matches),
             Some(("list", _)) => log::list(&cx),
+            Some(("explain", matches)) => log::explain(&cx, matches),
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }

@@ -1,5 +1,6 @@
 //! What is shown: the same events for people, for logs and for programs.
 
+mod explain;
 mod gate;
 mod json;
 mod lines;
@@ -18,6 +19,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use explain::explain_lines;
 pub use gate::{gate_lines, refused_lines};
 pub use json::{line, record_line};
 pub use lines::Lines;

@@ -71,7 +71,9 @@ fn next_command(outcome: &Outcome) -> Option<&'static str> {
         Outcome::Refused { .. } => {
             Some("remove what stands against it and run again; `canary-cli doctor` looks at everything")
         }
-        Outcome::RolledBack { .. } => Some("`canary-cli log show` has the evidence; ship a corrected binary"),
+        Outcome::RolledBack { .. } => {
+            Some("`canary-cli log explain` has the evidence; ship a corrected binary")
+        }
         Outcome::Halted { .. } => Some(
             "remove the cause and run the same command again, or take everything back with `canary-cli rollback`",
         ),

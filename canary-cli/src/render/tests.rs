@@ -220,7 +220,7 @@ fn review() -> Review {
 }
 
 /// Each entry a second after the one before.
-fn records() -> Vec<Record> {
+pub(super) fn records() -> Vec<Record> {
     let mut chain = Chain::new([7; 16]);
     let mut at = Timestamp::from_millis(1_705_329_130_000);
     let record = |entry| {

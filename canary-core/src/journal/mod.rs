@@ -1,5 +1,6 @@
 //! The journal: one line a record, hash-chained; and the history that is folded from it.
 
+mod account;
 mod chain;
 mod entry;
 mod file;
@@ -10,6 +11,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, AskedFor, FailedStep, HoldAccount, SliAccount, WatchAccount};
 pub use chain::{Chain, Record, canonical, parse_line};
 pub use entry::{Entry, NodeReport, Request, RolloutId, StepResult, Wish};
 pub use file::{FileJournal, ReadJournal, Writer, read};

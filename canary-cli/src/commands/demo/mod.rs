@@ -136,8 +136,8 @@ fn epilogue(screen: &Screen, program: &str, file: &Path, summary: &Summary) {
     heading(screen, "what to look at");
     let file = file.display();
     screen.line(format!("  {program} status -f {file}"));
+    screen.line(format!("  {program} log explain -f {file}"));
     screen.line(format!("  {program} log list -f {file}"));
-    screen.line(format!("  {program} log show -f {file}"));
     screen
         .line("Nothing runs any more; the journal and its settings in that directory are all that is left.");
 }

@@ -1,5 +1,6 @@
 //! Whole rollouts in a world in memory.
 
+mod account;
 mod control;
 mod crash;
 mod out;
