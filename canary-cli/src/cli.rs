@@ -24,6 +24,7 @@ pub fn command() -> Command {
     let all = |_: &Setting| true;
     let fleet = |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics");
     let gate = |s: &Setting| matches!(s.section(), "migrations" | "" | "state");
+    let simulated = |s: &Setting| matches!(s.section(), "watch") || matches!(s.flag, "canary" | "peers");
     let served = |s: &Setting| {
         matches!(s.section(), "local" | "state")
             || matches!(s.flag, "backend" | "service" | "pool" | "health-path")
@@ -77,6 +78,11 @@ pub fn command() -> Command {
                 .mut_arg("migrations.dir", |arg| arg.visible_alias("dir"))
                 .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
         )
+        .subcommand(commands::simulate::arguments(with_settings(
+            "simulate",
+            "Simulates the watch: how soon it would catch a bad release, how often it takes a good one back",
+            simulated,
+        )))
         .subcommand(
             Command::new("log")
                 .about("Reads the journal")

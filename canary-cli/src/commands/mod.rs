@@ -18,6 +18,7 @@ mod rollback;
 mod run;
 mod serve;
 mod signals;
+pub(crate) mod simulate;
 mod status;
 
 #[cfg(test)]
@@ -54,6 +55,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             Some(("explain", matches)) => log::explain(&cx, matches),
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
+    }
+    if name == "simulate" {
+        return simulate::run(&cx, matches);
     }
     let runtime = runtime()?;
     crate::telemetry::trace(&cx, runtime.handle().clone());

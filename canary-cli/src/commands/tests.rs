@@ -217,6 +217,7 @@ fn help_lists_every_command() {
         "status",
         "doctor",
         "gate",
+        "simulate",
         "log",
         "configuration",
         "completions",
@@ -225,4 +226,36 @@ fn help_lists_every_command() {
         assert!(text.contains(&format!("\n  {command} ")), "{command} is missing:\n{text}");
     }
     assert!(World::new().arguments(&["--version"]).run().contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_watch_is_simulated_before_it_is_relied_on() {
+    let question = ["simulate", "--rps", "100", "--times", "5", "--runs", "25", "--window", "20m"];
+    let world = World::new().arguments(&question);
+    insta::assert_snapshot!(world.run());
+    let world = world.again(&["simulate", "--rps", "0.5", "--runs", "5", "--output", "json"]);
+    let text = world.run();
+    let line = text.lines().find(|line| line.starts_with('{')).unwrap();
+    let value: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (value["event"].as_str(), value["comparison"]["median_s"].as_u64()),
+        (Some("simulation"), None)
+    );
+    assert!(value["bound"]["good_rolled_back"].as_f64() > Some(0.5), "{text}");
+    let text = world.again(&["simulate", "--rps", "0.5", "--runs", "5"]).run();
+    assert!(text.contains("too little traffic to compare: even 5 times the errors take"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_simulated_is_named() {
+    for (arguments, message) in [
+        (&["simulate"][..], "--rps"),
+        (&["simulate", "--rps", "0"], "--rps 0 cannot be simulated"),
+        (&["simulate", "--rps", "9", "--errors", "2"], "--errors 2 cannot be simulated"),
+        (&["simulate", "--rps", "9", "--errors", "0.5", "--times", "3"], "--times 3 cannot be simulated"),
+        (&["simulate", "--rps", "9", "--window", "0"], "nothing is watched"),
+    ] {
+        let text = World::new().arguments(arguments).run();
+        assert!(text.starts_with("exit code 2") && text.contains(message), "{arguments:?}: {text}");
+    }
 }
