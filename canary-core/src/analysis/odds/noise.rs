@@ -108,6 +108,8 @@ pub struct NoiseCheck {
     #[serde(with = "exact")]
     largest: f64,
     last: Option<Last>,
+    /// All polls, to tell how much a worse canary scatters more by itself.
+    seen: Table,
 }
 
 /// The last poll that told something about scatter.
@@ -128,19 +130,31 @@ impl NoiseCheck {
     #[must_use]
     pub const fn new(history: StepScatter, phi: f64) -> Self {
         let watch = StepScatter { sum: 0.0, sum_of_squares: 0.0, steps: 0 };
-        Self { history, phi, watch, largest: 0.0, last: None }
+        let seen = Table::new((0, 0), (0, 0));
+        Self { history, phi, watch, largest: 0.0, last: None, seen }
     }
 
     /// Takes one poll into account.
     pub fn observe(&mut self, strata: &[Table]) {
+        strata.iter().for_each(|table| self.seen += *table);
         let (over, variance) = score(strata);
         if variance > LEAST_VARIANCE {
             if let Some(last) = self.last {
-                let square = self.watch.add((last.over, last.variance), (over, variance), self.phi);
+                let phi = self.phi * self.of_a_worse_canary();
+                let square = self.watch.add((last.over, last.variance), (over, variance), phi);
                 self.largest = self.largest.max(square);
             }
             self.last = Some(Last { over, variance });
         }
+    }
+
+    /// How many times the variance is that of arms alike, when the canary's share of the events is what it is so far: a
+    /// canary that serves little and fails more scatters more, without any noise.
+    fn of_a_worse_canary(&self) -> f64 {
+        let binomial = |share: f64| share * (1.0 - share);
+        let events = self.seen.canary.events as f64 / self.seen.events().max(1) as f64;
+        let requests = self.seen.canary.requests as f64 / self.seen.requests().max(1) as f64;
+        (binomial(events) / binomial(requests)).max(1.0)
     }
 
     /// Whether the watch scatters more than its history allows. One step, the largest, is left out: a release may turn bad

@@ -214,3 +214,19 @@ fn what_traffic_can_show() {
     assert!(errors(0.005, 100.0).detectability(&OddsPolicy::default()).within(window));
     assert!(errors(0.00105, 100.0).detectability(&OddsPolicy::default()).time.is_none(), "inside the margin");
 }
+
+#[test]
+fn a_canary_that_serves_little_and_fails_more_is_no_noise() {
+    // Twenty times the errors on a tenth of the traffic: events fall on the canary as 20 : 9, so that their variance is more
+    // than twice what equal arms of that split would have.
+    let mut random = crate::analysis::simulate::Random::new(5);
+    let mut poll =
+        |errors: f64| Table::new((300, random.binomial(300, errors)), (2700, random.binomial(2700, 0.004)));
+    let history: Vec<[Table; 1]> = (0..240).map(|_| [poll(0.004)]).collect();
+    let calibration = Calibration::from_history(&history, POLL).unwrap();
+    let mut check = NoiseCheck::new(calibration.steps, calibration.phi);
+    for index in 0..120 {
+        check.observe(&[poll(0.08)]);
+        assert!(!check.noisier(), "after {index} polls");
+    }
+}
