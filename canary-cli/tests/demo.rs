@@ -63,7 +63,33 @@ fn assert_can_be_looked_at(text: &str, end: &str) {
     }
 }
 
-fn plays(fault: &str, end: &str) {
+/// Words with digits in them (times, digests, counts, paths) are alike.
+fn shape(line: &str) -> String {
+    let words = line
+        .split_whitespace()
+        .map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "N" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// What docs/getting-started.md shows of this demo is what it prints.
+fn assert_as_documented(text: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/getting-started.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let printed: Vec<_> = text.lines().map(shape).collect();
+    let mut seen = 0;
+    for start in ["```text\nv3, which answers every fifth", "```text\n2"] {
+        let (_, block) = document.split_once(start).unwrap();
+        let (block, _) = block.split_once("\n```").unwrap();
+        // The first line is what it was found by; how many probes there are is the host's to say.
+        for line in block.lines().skip(1).filter(|line| !line.contains("  probe ")) {
+            assert!(printed.contains(&shape(line)), "{line:?} is not in {text}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} lines");
+}
+
+fn plays(fault: &str, end: &str) -> String {
     let tmp = tempfile::tempdir().unwrap();
     let (output, text) = ended(demo(tmp.path(), fault).spawn().unwrap());
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -72,11 +98,12 @@ fn plays(fault: &str, end: &str) {
     assert!(text.contains("failed otherwise: 0 "), "{text}");
     assert_can_be_looked_at(&text, if end.contains("rolled back") { end } else { "completed" });
     assert_clean(tmp.path());
+    text
 }
 
 #[test]
 fn errors_are_caught_in_the_watch() {
-    plays("errors", "\nrolled back: demo-1: watch: error_ratio ");
+    assert_as_documented(&plays("errors", "\nrolled back: demo-1: watch: error_ratio "));
 }
 
 #[test]
