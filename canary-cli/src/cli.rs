@@ -36,7 +36,7 @@ pub fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .after_help(
-            "New here: demo. Setting up: init, doctor, plan. Shipping: run, status. When it went wrong: resume, abort, rollback, log.",
+            "New here: demo. Setting up: init, doctor, plan. Shipping: run, status. When it went wrong: resume, abort, rollback, log, report.",
         )
         .subcommand(with_settings("run", "Ships the artifact: canary, watch, peers", all))
         .subcommand(with_settings("plan", "Shows what run would do, and what stands against it", all))
@@ -93,7 +93,7 @@ pub fn command() -> Command {
                         "Shows the records of a rollout, the last one if none is named",
                         journal,
                     )
-                    .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list"))
+                    .arg(rollout_argument())
                     .arg(switch("all", "Shows every record")),
                 )
                 .subcommand(with_settings("list", "Lists the rollouts", journal))
@@ -106,6 +106,7 @@ pub fn command() -> Command {
                     .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list")),
                 ),
         )
+        .subcommand(report(journal))
         .subcommand(with_settings(
             "serve",
             "Holds a fleet of processes of this host until it is stopped",
@@ -146,15 +147,38 @@ fn reading() -> [Command; 4] {
 fn init() -> Command {
     with_settings("init", "Writes a canary.toml for the servers that the balancer has", |_| true)
         .arg(switch("force", "Writes over a file that is there"))
+        .arg(to_argument("The file to write; without it, it is printed"))
+}
+
+fn report(shown: impl Fn(&Setting) -> bool) -> Command {
+    with_settings("report", "Writes one rollout as a page or a message, the last one if none is named", shown)
+        .arg(rollout_argument())
         .arg(
-            Arg::new("to")
-                .short('o')
-                .long("to")
-                .value_name("PATH")
-                .value_parser(PathBufValueParser::new())
-                .value_hint(ValueHint::FilePath)
-                .help("The file to write; without it, it is printed"),
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["html", "md"])
+                .default_value("html")
+                .help("A self-contained page, or a short Markdown message"),
         )
+        .arg(to_argument(
+            "The file to write, - for standard output [default: canary-report-ROLLOUT.html, - for md]",
+        ))
+        .arg(switch("force", "Writes over a file that is there"))
+}
+
+fn rollout_argument() -> Arg {
+    Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list")
+}
+
+fn to_argument(help: &'static str) -> Arg {
+    Arg::new("to")
+        .short('o')
+        .long("to")
+        .value_name("PATH")
+        .value_parser(PathBufValueParser::new())
+        .value_hint(ValueHint::FilePath)
+        .help(help)
 }
 
 fn demo() -> Command {
@@ -168,6 +192,17 @@ fn demo() -> Command {
                 .value_parser(commands::demo::FAULTS)
                 .default_value("errors")
                 .help("What the second release does wrong"),
+        )
+        .arg(
+            Arg::new("report")
+                .long("report")
+                .value_name("FILE")
+                .num_args(0..=1)
+                .value_parser(PathBufValueParser::new())
+                .value_hint(ValueHint::FilePath)
+                .help(
+                    "Writes a page about the last release at the end [default: canary-report-ROLLOUT.html]",
+                ),
         )
 }
 

@@ -162,7 +162,7 @@ fn head(settings: &Settings, origin: &str) -> String {
     )
 }
 
-fn there_already(path: &Path) -> CommandError {
+pub(super) fn there_already(path: &Path) -> CommandError {
     CommandError::usage(
         format!("{} is there already", path.display()),
         "name another file, or write over it with --force",

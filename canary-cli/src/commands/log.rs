@@ -89,7 +89,7 @@ pub(super) fn ended(view: &RolloutView) -> String {
 }
 
 /// The rollout that is asked about: the one that is named, else the last that has a record, also one that was refused.
-fn named<'r>(
+pub(super) fn named<'r>(
     cx: &Context<'_>,
     matches: &ArgMatches,
     records: &'r [Record],

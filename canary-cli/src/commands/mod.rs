@@ -13,6 +13,7 @@ mod log;
 mod looking;
 mod notify;
 mod plan;
+mod report;
 mod resume;
 mod rollback;
 mod run;
@@ -58,6 +59,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
     }
     if name == "simulate" {
         return simulate::run(&cx, matches);
+    }
+    if name == "report" {
+        return report::report(&cx, matches);
     }
     let runtime = runtime()?;
     crate::telemetry::trace(&cx, runtime.handle().clone());

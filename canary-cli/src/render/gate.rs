@@ -1,22 +1,19 @@
 //! What stands against a release, as lines for people.
 
 use canary_core::traits::{GateVerdict, Review, Severity};
+use canary_report::sentences;
 
 use super::paint::Paint;
 
 /// What a gate found.
 #[must_use]
 pub fn gate_lines(review: &Review, paint: Paint) -> Vec<String> {
+    let text = sentences::gate(&review.verdict);
     let verdict = match &review.verdict {
-        GateVerdict::Pass => paint.good("pass"),
-        GateVerdict::NothingNew { why } => format!("nothing new: {why}"),
-        GateVerdict::Bypassed { grants } => {
-            let by: Vec<_> =
-                grants.iter().map(|g| format!("{} by {}: {}", g.rule, g.actor, g.reason)).collect();
-            paint.careful(&format!("bypassed: {}", by.join("; ")))
-        }
-        GateVerdict::Refused => paint.bad("refused"),
-        GateVerdict::Undecided { why } => paint.bad(&format!("undecided: {why}")),
+        GateVerdict::Pass => paint.good(&text),
+        GateVerdict::NothingNew { .. } => text,
+        GateVerdict::Bypassed { .. } => paint.careful(&text),
+        GateVerdict::Refused | GateVerdict::Undecided { .. } => paint.bad(&text),
     };
     let mut lines = vec![format!("gate      {verdict}")];
     for finding in &review.findings {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::analysis::{Observation, SliVerdict, Verdict, round};
-use canary_core::journal::{Entry, Request, StepResult, Wish};
-use canary_core::plan::{Action, Direction, Plan, Step};
+use canary_core::journal::{Entry, StepResult};
+use canary_core::plan::{Direction, Plan, Step};
 use canary_core::time::Timestamp;
+use canary_report::sentences::{asked, done};
 
 use super::gate::{gate_lines, refused_lines};
 use super::outcome::outcome_lines;
@@ -97,11 +98,9 @@ impl Lines {
                 self.finished(time, step, result, facts, logs)
             }
             Entry::Asked { request, refused, .. } => {
-                vec![format!(
-                    "{}  {}",
-                    self.paint.quiet(&words::clock(time)),
-                    asked(request, refused.as_deref(), self.paint)
-                )]
+                let text = asked(request, refused.as_deref());
+                let text = if refused.is_some() { self.paint.careful(&text) } else { text };
+                vec![format!("{}  {text}", self.paint.quiet(&words::clock(time)))]
             }
             Entry::Finished { outcome, nodes, .. } => {
                 outcome_lines(outcome, nodes, self.plan.as_ref(), self.paint)
@@ -162,67 +161,6 @@ impl Lines {
         let line = format!("{clock}  {node:<width$}  {action:<column$}  {took:>7}  {text}");
         line.trim_end().to_owned()
     }
-}
-
-/// What somebody asked for and what came of it.
-fn asked(request: &Request, refused: Option<&str>, paint: Paint) -> String {
-    let Request { wish, actor, reason, .. } = request;
-    let because = reason.as_ref().map(|reason| format!(" (because: {reason})")).unwrap_or_default();
-    if let Some(why) = refused {
-        return paint.careful(&format!("{actor} asked to {}{because}: refused, {why}", wish.as_str()));
-    }
-    let text = match wish {
-        Wish::Pause => "pausing before the next node",
-        Wish::Promote => "promoted",
-        Wish::Stop => "stopping at the next safe point",
-        Wish::Abort => "going back",
-    };
-    format!("{text}, as {actor} asked{because}")
-}
-
-/// What a step that is done did.
-fn done(action: Action, changed: bool, facts: &BTreeMap<String, String>) -> String {
-    let fact = |name: &str| facts.get(name).map_or("?", String::as_str);
-    let number = |name: &str| facts.get(name).and_then(|text| text.parse::<u64>().ok());
-    match (action, changed) {
-        (Action::Stage, true) => "release and way back are in the store".to_owned(),
-        (Action::Stage, false) => "release and way back were in the store".to_owned(),
-        (Action::Drain, true) => match facts.get("others_serving") {
-            Some(others) => format!("out of rotation and idle, {others} other(s) serving"),
-            None => "out of rotation and idle".to_owned(),
-        },
-        (Action::Drain, false) => "was out of rotation, idle".to_owned(),
-        (Action::Install, true) => {
-            let size = number("bytes").map(words::bytes).unwrap_or_default();
-            format!("{} in place, {size}", short(fact("digest")))
-        }
-        (Action::Install, false) => format!("{} was in place", short(fact("digest"))),
-        (Action::Restart, true) => format!("runs it, pid {}", fact("pid")),
-        (Action::Restart, false) => format!("was running it, pid {}", fact("pid")),
-        (Action::CheckHealth, _) => format!("healthy ({})", fact("via")),
-        (Action::Enable, true) => format!("ready and up, weight {}", fact("weight")),
-        (Action::Enable, false) => format!("was ready and up, weight {}", fact("weight")),
-        (Action::ProveTraffic, _) => {
-            format!("{} request(s) served since, 200 through the balancer", fact("served"))
-        }
-        (Action::Watch | Action::Pause, _) if facts.contains_key("promoted_by") => {
-            format!("ended by {}", fact("promoted_by"))
-        }
-        (Action::Pause, _) => "ended".to_owned(),
-        (Action::Watch, _) => {
-            let millis = |name| number(name).map(Duration::from_millis).map(words::time).unwrap_or_default();
-            format!(
-                "green: {} probes over {}, held {}",
-                fact("probes"),
-                millis("watched_ms"),
-                millis("held_ms")
-            )
-        }
-    }
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
 
 /// `green, p95 0.012 (< 0.5), error_ratio 0 (< 0.005)`.

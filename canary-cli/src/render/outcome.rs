@@ -1,9 +1,9 @@
 //! How a rollout ended and what is where, as lines for people.
 
 use canary_core::engine::{AfterHold, Outcome};
-use canary_core::fleet::Digest;
 use canary_core::journal::NodeReport;
-use canary_core::plan::{Direction, Plan, Purpose};
+use canary_core::plan::Plan;
+use canary_report::words::meaning;
 
 use super::paint::Paint;
 use super::table;
@@ -51,18 +51,6 @@ pub fn node_lines(nodes: &[NodeReport], plan: Option<&Plan>) -> Vec<String> {
         lines.extend(node.problems.iter().map(|problem| format!("  {}: {problem}", node.node)));
     }
     lines
-}
-
-/// What a binary is to a plan: ` (the release)`, ` (the way back)` or nothing.
-pub(super) fn meaning(digest: Digest, plan: Option<&Plan>) -> &'static str {
-    match plan {
-        Some(plan) if digest == plan.artifact.facts.sha256 => match plan.purpose {
-            Purpose::RollOut => " (the release)",
-            Purpose::RollBack => " (rolled back to)",
-        },
-        Some(plan) if plan.digest(Direction::Back) == Some(digest) => " (the way back)",
-        _ => "",
-    }
 }
 
 fn next_command(outcome: &Outcome) -> Option<&'static str> {

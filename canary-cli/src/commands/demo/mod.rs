@@ -1,6 +1,7 @@
 //! `demo`: three processes of a small real service, real traffic, a good release and a bad one; nothing to install.
 
 mod fault;
+mod page;
 mod stage;
 
 use std::fmt::Display;
@@ -21,6 +22,7 @@ use crate::telling::Telling;
 
 use fault::Fault;
 pub(crate) use fault::{FAULTS, serve};
+use page::Page;
 use stage::Stage;
 
 /// Requests a second that the demo's clients send.
@@ -38,6 +40,7 @@ pub(crate) fn demo(
     screen: &Screen,
 ) -> Result<u8, CommandError> {
     let fault = Fault::named(matches)?;
+    let page = Page::wanted(matches, environment)?;
     super::runtime()?.block_on(async {
         let control = Control::default();
         let _signals =
@@ -49,10 +52,14 @@ pub(crate) fn demo(
         };
         screen.close();
         let ended = play(&stage, fault, &control, screen).await;
+        let written = page.map(|page| page.write(&stage.journal()));
         let cleared = stage.clear().await;
         let (code, summary) = ended?;
         let file = cleared?;
         epilogue(screen, program, &file, &summary);
+        if let Some(path) = written.transpose()?.flatten() {
+            screen.line(format!("The page about the last release is {}.", path.display()));
+        }
         Ok(code)
     })
 }
@@ -138,6 +145,7 @@ fn epilogue(screen: &Screen, program: &str, file: &Path, summary: &Summary) {
     screen.line(format!("  {program} status -f {file}"));
     screen.line(format!("  {program} log explain -f {file}"));
     screen.line(format!("  {program} log list -f {file}"));
+    screen.line(format!("  {program} report -f {file}"));
     screen
         .line("Nothing runs any more; the journal and its settings in that directory are all that is left.");
 }

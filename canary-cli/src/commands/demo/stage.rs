@@ -126,6 +126,11 @@ impl Stage {
         Ok(report.map_err(|e| failed("write the journal", &e))?.outcome)
     }
 
+    /// Where the journal is.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.state.join(SERVICE).join("journal.jsonl")
+    }
+
     /// Ends the nodes and removes their directory; gives the file with the settings that read the journal.
     pub(super) async fn clear(self) -> Result<PathBuf, CommandError> {
         let file = self.state.join("canary.toml");

@@ -7,9 +7,9 @@ use canary_core::fleet::NodeId;
 use canary_core::plan::{Action, Purpose, Step};
 use canary_core::time::Timestamp;
 use canary_core::traits::{AdminState, Operational};
+use canary_report::words::meaning;
 
 use super::{Glyphs, InHand, Stand, View};
-use crate::render::outcome::meaning;
 use crate::render::paint::Paint;
 use crate::render::row::{Row, Tone, columns};
 use crate::render::terminal::Size;

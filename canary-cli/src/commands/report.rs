@@ -1,0 +1,95 @@
+//! `report`: one rollout as a page or a message, from the journal alone.
+
+use std::fs::Permissions;
+use std::io::{ErrorKind as IoErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use canary_core::journal::{Record, RolloutId, rollouts};
+use canary_report::Report;
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::init::there_already;
+use super::{Context, log, status};
+use crate::error::{CommandError, ErrorKind};
+use crate::render::line;
+
+/// What stands for standard output where a file is named.
+const STDOUT: &str = "-";
+
+/// Writes the report of one rollout, the last one if none is named.
+pub(super) fn report(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
+    let records = cx.read_journal()?.records;
+    let id = log::named(cx, matches, &records)?;
+    let service = cx.settings.spec.service.as_str();
+    let report = of(&records, id)?.of_service(service);
+    let report = report.at_work(last_started(&records, id) && status::in_use(&cx.journal_path()));
+    let message = matches.get_one::<String>("format").is_some_and(|format| format == "md");
+    let text = if message { report.markdown() } else { report.html() };
+    let to = match matches.get_one::<PathBuf>("to") {
+        Some(path) if path.as_os_str() == STDOUT => None,
+        Some(path) => Some(path.clone()),
+        None if message => None,
+        None => Some(file_name(id)),
+    };
+    if let Some(path) = &to {
+        write(&cx.environment.directory.join(path), &text, matches.get_flag("force"))?;
+    }
+    if cx.screen.json() {
+        let text = to.is_none().then_some(text);
+        let headline = report.headline();
+        cx.screen
+            .line(line("report", json!({ "rollout": id, "file": to, "headline": headline, "text": text })));
+        return Ok(0);
+    }
+    match &to {
+        Some(path) => cx.screen.line(format!("{}: {}", path.display(), report.headline())),
+        None => cx.screen.lines(text.lines()),
+    }
+    Ok(0)
+}
+
+/// The report of a rollout that a record is about.
+pub(super) fn of<'r>(records: &'r [Record], id: &'r RolloutId) -> Result<Report<'r>, CommandError> {
+    Report::of(records, id).ok_or_else(|| CommandError::bug(format!("no record is about {id}")))
+}
+
+/// Whether the rollout of this id is the last that was started: the one that an engine can be at work on.
+fn last_started(records: &[Record], id: &RolloutId) -> bool {
+    rollouts(records).pop().is_some_and(|view| view.id == *id)
+}
+
+/// Where the page of a rollout goes when no file is named. The id is the journal's word, which names no directory here.
+pub(super) fn file_name(id: &RolloutId) -> PathBuf {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    PathBuf::from(format!("canary-report-{}.html", id.to_string().chars().take(80).map(safe).collect::<String>()))
+}
+
+/// Writes a whole file or none: a reader never sees half of it, and what was there is replaced only by force.
+pub(super) fn write(path: &Path, text: &str, force: bool) -> Result<(), CommandError> {
+    let refused = |error: &dyn std::fmt::Display| {
+        let hint = "name a file in a directory that this user may write to with --to";
+        CommandError::new(ErrorKind::Usage, format!("cannot write {}: {error}", path.display()), hint)
+    };
+    match path.symlink_metadata() {
+        Ok(_) if !force => return Err(there_already(path)),
+        // Renaming onto a device or a link would take its place.
+        Ok(found) if !found.is_file() => return Err(refused(&"it is not a regular file")),
+        _ => {}
+    }
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    // As any file: the user's own mask decides who may read it.
+    let file = tempfile::Builder::new()
+        .prefix(".canary-report-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory);
+    let mut file = file.map_err(|error| refused(&error))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|e| refused(&e))?;
+    let placed = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    placed.map(drop).map_err(|failed| match failed.error.kind() {
+        IoErrorKind::AlreadyExists => there_already(path),
+        _ => refused(&failed.error),
+    })
+}
