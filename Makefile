@@ -49,6 +49,11 @@ deb: ## Builds the Debian package, and prints where it is.
 test-deb: ## Builds the Debian package, unpacks it, and holds it against what it must have.
 	@scripts/test-deb "$$(scripts/deb)"
 
+.PHONY: test-report
+test-report: ## Looks at a report of the demo in headless Chromium; KEEP=DIR keeps the page and screenshots.
+	$(CARGO) build -q -p canary-cli
+	scripts/test-report
+
 crates: ## Packages every crate that can be published; VERIFY=1 builds each from its package.
 	@scripts/crates
 

@@ -53,14 +53,37 @@ fn assert_can_be_looked_at(text: &str, end: &str) {
     let end = end.split(':').next().unwrap_or_default();
     let (_, named) = text.split_once("\nwhat to look at\n").unwrap();
     let commands: Vec<_> = named.lines().filter_map(|line| line.strip_prefix("  ")).collect();
-    assert_eq!(commands.len(), 3, "{named}");
+    assert_eq!(commands.len(), 4, "{named}");
+    let scratch = tempfile::tempdir().unwrap();
     for line in commands {
         let mut words = line.split(' ');
-        let output = Command::new(words.next().unwrap()).args(words).env_clear().output().unwrap();
+        let output = Command::new(words.next().unwrap())
+            .args(words)
+            .env_clear()
+            .current_dir(&scratch)
+            .output()
+            .unwrap();
         let told = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{line}: {told}{}", String::from_utf8_lossy(&output.stderr));
         assert!(told.contains(end.trim_start()), "{line}: no {end:?} in {told}");
     }
+    let pages: Vec<_> = std::fs::read_dir(&scratch).unwrap().map(|e| e.unwrap().path()).collect();
+    let [page] = &*pages else { panic!("one page is written: {pages:?}") };
+    assert_is_a_report(page, end);
+}
+
+/// A page about a real journal: the end, its plots, its nodes.
+fn assert_is_a_report(page: &Path, end: &str) {
+    let page = std::fs::read_to_string(page).unwrap();
+    let state = if end.contains("rolled back") { "rolled back" } else { "completed" };
+    assert!(page.contains(&format!("<title>demo: {state}</title>")), "{page}");
+    for text in ["demo-1", "demo-2", "demo-3", "p95", "error_ratio", "chain hash", "prove-traffic"] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+    // A release that never came up was never watched.
+    let watched = page.contains("probe 1");
+    assert_eq!(page.matches("</svg>").count(), if watched { 2 } else { 0 }, "{page}");
+    assert_eq!(page.matches("gain of").count() > 0, watched, "the queries are told: {page}");
 }
 
 /// Words with digits in them (times, digests, counts, paths) are alike.
@@ -119,6 +142,22 @@ fn a_crash_is_caught_before_any_request() {
 #[test]
 fn bad_health_is_caught_before_any_request() {
     plays("health", "\nrolled back: demo-1: check-health: ");
+}
+
+#[test]
+fn a_page_is_written_where_it_is_wanted() {
+    let (tmp, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut command = demo(tmp.path(), "errors");
+    command.args(["--report", "page.html"]).current_dir(out.path());
+    let (output, text) = ended(command.spawn().unwrap());
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.ends_with("The page about the last release is page.html.\n"), "{text}");
+    let page = out.path().join("page.html");
+    assert_is_a_report(&page, "rolled back");
+    // What is there is not written over, and that is said at once.
+    let (output, text) = ended(command.spawn().unwrap());
+    assert_eq!((output.status.code(), &*text), (Some(2), ""), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_clean(tmp.path());
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn picture(
     let (low, high) = values.range();
     let mut chart = ChartBuilder::on(&root)
         .margin(6)
-        .margin_right(12)
+        .margin_right(20)
         .x_label_area_size(24)
         .y_label_area_size(58)
         .build_cartesian_2d(
@@ -95,10 +95,10 @@ fn picture(
         let x = times.place(back);
         chart.draw_series([PathElement::new([(x, low), (x, high)], BACK.stroke_width(2))])?;
         let left = x > times.end() / 2.0;
-        let label = if left { "rollback " } else { " rollback" };
         let side = if left { HPos::Right } else { HPos::Left };
+        let beside = if left { x - times.room() } else { x + times.room() };
         let style = FONT.into_font().color(&BACK).pos(Pos::new(side, VPos::Top));
-        chart.draw_series([Text::new(label, (x, high), style)])?;
+        chart.draw_series([Text::new("rollback", (beside, high), style)])?;
     }
     readings(&mut chart, track, times, values)?;
     drop(chart);
@@ -122,12 +122,12 @@ fn bound(chart: &mut Chart<'_, '_>, track: &Track, times: &Times, values: &Value
     chart.draw_series([Rectangle::new(corners, RED.mix(0.08).filled())])?;
     chart.draw_series([PathElement::new([(0.0, y), (times.end(), y)], BOUND.stroke_width(1))])?;
     let text = match track.bound {
-        Bound::Below(limit) => format!(" bound < {}", words::number(limit)),
-        Bound::Above(limit) => format!(" bound > {}", words::number(limit)),
+        Bound::Below(limit) => format!("bound < {}", words::number(limit)),
+        Bound::Above(limit) => format!("bound > {}", words::number(limit)),
     };
     let side = if matches!(track.bound, Bound::Below(_)) { VPos::Bottom } else { VPos::Top };
     let style = FONT.into_font().color(&BOUND).pos(Pos::new(HPos::Left, side));
-    chart.draw_series([Text::new(text, (0.0, y), style)])?;
+    chart.draw_series([Text::new(text, (times.room(), y), style)])?;
     Ok(())
 }
 

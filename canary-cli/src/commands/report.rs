@@ -63,7 +63,10 @@ fn last_started(records: &[Record], id: &RolloutId) -> bool {
 /// Where the page of a rollout goes when no file is named. The id is the journal's word, which names no directory here.
 pub(super) fn file_name(id: &RolloutId) -> PathBuf {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    PathBuf::from(format!("canary-report-{}.html", id.to_string().chars().take(80).map(safe).collect::<String>()))
+    PathBuf::from(format!(
+        "canary-report-{}.html",
+        id.to_string().chars().take(80).map(safe).collect::<String>()
+    ))
 }
 
 /// Writes a whole file or none: a reader never sees half of it, and what was there is replaced only by force.
@@ -92,4 +95,97 @@ pub(super) fn write(path: &Path, text: &str, force: bool) -> Result<(), CommandE
         IoErrorKind::AlreadyExists => there_already(path),
         _ => refused(&failed.error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::dead;
+    use crate::testing::World;
+
+    /// A journal with a run that was refused, since nothing answers.
+    fn refused() -> World {
+        let world = dead().arguments(&["run"]);
+        let told = world.run();
+        assert!(told.starts_with("exit code 10"), "{told}");
+        world
+    }
+
+    fn pages(world: &World) -> Vec<String> {
+        let files = std::fs::read_dir(world.directory.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains("report")).collect()
+    }
+
+    #[test]
+    fn a_page_is_written_once_and_then_only_by_force() {
+        let world = refused().again(&["report"]);
+        let told = world.run();
+        assert!(told.starts_with("exit code 0\n--- out\ncanary-report-"), "{told}");
+        assert!(told.contains(".html: refused: "), "{told}");
+        let [name] = &*pages(&world) else { panic!("{:?}", pages(&world)) };
+        let path = world.directory.path().join(name);
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("<!DOCTYPE html>\n"));
+
+        std::fs::write(&path, "mine").unwrap();
+        let told = world.run();
+        assert!(told.starts_with("exit code 2\n") && told.contains("is there already"), "{told}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        let world = world.again(&["report", "--force"]);
+        assert!(world.run().starts_with("exit code 0\n"));
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("<!DOCTYPE html>\n"));
+        assert_eq!(pages(&world).len(), 1, "what was begun is removed: {:?}", pages(&world));
+    }
+
+    #[test]
+    fn nothing_but_a_file_is_replaced() {
+        let world = refused();
+        let path = world.directory.path().join("report");
+        std::os::unix::fs::symlink("veza-api", &path).unwrap();
+        let world = world.again(&["report", "--force", "--to", "report"]);
+        let told = world.run();
+        assert!(told.starts_with("exit code 2\n") && told.contains("it is not a regular file"), "{told}");
+        assert!(path.symlink_metadata().unwrap().is_symlink());
+        let world = world.again(&["report", "--to", "nowhere/page.html"]);
+        let told = world.run();
+        assert!(
+            told.starts_with("exit code 2\n") && told.contains("cannot write [DIR]/nowhere/page.html"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_message_is_printed() {
+        let world = refused().again(&["report", "--format", "md"]);
+        let told = world.run();
+        let (head, rest) = told.split_once("- why: ").unwrap();
+        assert_eq!(
+            head,
+            "exit code 0\n--- out\n**`api_pool`: refused** (exit code 10)\nIt did not begin: nothing was changed.\n\n"
+        );
+        assert!(rest.contains("chain hash `"), "{rest}");
+        assert_eq!(pages(&world), [""; 0]);
+        let world = world.again(&["report", "--to", "-"]);
+        let told = world.run();
+        assert!(told.contains("--- out\n<!DOCTYPE html>\n") && told.contains("</html>"), "{told}");
+        let world = world.again(&["report", "--format", "md", "--to", "report.md", "--output", "json"]);
+        let told = world.run();
+        assert!(told.contains("\"event\":\"report\"") && told.contains("\"file\":\"report.md\""), "{told}");
+        assert_eq!(pages(&world), ["report.md"]);
+    }
+
+    #[test]
+    fn a_rollout_that_is_not_there_is_named() {
+        let world = refused().again(&["report", "20200101T000000Z-00000000"]);
+        let told = world.run();
+        assert!(told.starts_with("exit code 2\n") && told.contains("has no rollout"), "{told}");
+        let told = World::new().arguments(&["report", "--state-dir", "."]).run();
+        assert!(told.starts_with("exit code 2\n") && told.contains("has no record of a rollout"), "{told}");
+    }
+
+    #[test]
+    fn the_name_of_a_page_stays_in_its_directory() {
+        let id = serde_json::from_str::<RolloutId>("\"../../etc/pass wd\"").unwrap();
+        assert_eq!(file_name(&id), Path::new("canary-report-______etc_pass_wd.html"));
+    }
 }

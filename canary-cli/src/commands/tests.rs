@@ -12,7 +12,7 @@ use canary_core::traits::{Clock, Journal as _, SystemClock};
 use crate::testing::World;
 
 /// A world in which nothing answers, with an artifact.
-fn dead() -> World {
+pub(super) fn dead() -> World {
     let world = World::new();
     let directory = world.directory.path().to_owned();
     std::fs::write(directory.join("veza-api"), "a binary").unwrap();

@@ -40,7 +40,7 @@ fn watched(policy: &WatchPolicy) -> String {
         WatchSubject::Canary => "the canary alone",
     };
     format!(
-        "Watched for {} with data, a probe every {}, of {subject}.",
+        "As planned: {} with data, a probe every {}, of {subject}.",
         words::exact(policy.window),
         words::exact(policy.interval)
     )

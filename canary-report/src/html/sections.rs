@@ -22,8 +22,8 @@ fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Html)) {
     html.line();
 }
 
-fn table(html: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
-    html.tag("div", &[("class", "wide")], |html| {
+fn table(html: &mut Html, class: &'static str, columns: &[&str], rows: impl FnOnce(&mut Html)) {
+    html.tag("div", &[("class", class)], |html| {
         html.tag("table", &[], |html| {
             html.tag("thead", &[], |html| {
                 html.tag("tr", &[], |html| {
@@ -39,7 +39,7 @@ fn table(html: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
 
 pub(super) fn timeline(html: &mut Html, report: &Report<'_>) {
     section(html, "What happened", |html| {
-        table(html, &["Time", "Node", "Step", "Took", "What came of it"], |html| {
+        table(html, "events", &["Time", "Node", "Step", "Took", "What came of it"], |html| {
             for row in &report.rows {
                 timed(html, row, report.at_work);
             }
@@ -81,17 +81,28 @@ pub(super) fn nodes(html: &mut Html, report: &Report<'_>) {
         return;
     }
     section(html, "Nodes before and after", |html| {
-        table(html, &["Node", "Before", "After", "Service", "Admin state", "Operational state"], |html| {
-            for node in planned {
-                let after = report.nodes.iter().find(|after| after.node == node.node);
-                self::node(html, report, node.node.as_str(), node.before.map(|digest| digest.short()), after);
-            }
-            let others =
-                report.nodes.iter().filter(|after| planned.iter().all(|node| node.node != after.node));
-            for after in others {
-                self::node(html, report, after.node.as_str(), None, Some(after));
-            }
-        });
+        table(
+            html,
+            "wide",
+            &["Node", "Before", "After", "Service", "Admin state", "Operational state"],
+            |html| {
+                for node in planned {
+                    let after = report.nodes.iter().find(|after| after.node == node.node);
+                    self::node(
+                        html,
+                        report,
+                        node.node.as_str(),
+                        node.before.map(|digest| digest.short()),
+                        after,
+                    );
+                }
+                let others =
+                    report.nodes.iter().filter(|after| planned.iter().all(|node| node.node != after.node));
+                for after in others {
+                    self::node(html, report, after.node.as_str(), None, Some(after));
+                }
+            },
+        );
         if report.nodes.is_empty() {
             html.classed("p", "quiet", "What is where is recorded when a rollout ends.");
         }

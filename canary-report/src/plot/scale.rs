@@ -6,7 +6,7 @@ use canary_core::time::Timestamp;
 use crate::words;
 
 /// Ticks on an axis at most.
-const TICKS: u64 = 5;
+const TICKS: u64 = 4;
 /// Steps between instants that people count in, in milliseconds.
 const STEPS: [u64; 22] = [
     100,
@@ -58,6 +58,11 @@ impl Times {
         self.span as f64
     }
 
+    /// The space between a line and the word beside it.
+    pub(super) const fn room(&self) -> f64 {
+        self.span as f64 / 80.0
+    }
+
     pub(super) fn place(&self, at: Timestamp) -> f64 {
         at.as_millis().saturating_sub(self.from.as_millis()).min(self.span) as f64
     }
@@ -67,7 +72,7 @@ impl Times {
         let first = from.div_ceil(self.step).saturating_mul(self.step) - from;
         (0..=TICKS)
             .map(|i| first.saturating_add(i * self.step))
-            .filter(|at| *at <= self.span)
+            .filter(|at| *at <= self.span - self.span / 20)
             .map(|at| at as f64)
             .collect()
     }
