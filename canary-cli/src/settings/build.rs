@@ -174,7 +174,7 @@ fn spec(layers: &Layers) -> RolloutSpec {
 }
 
 /// The nodes that are followed by a pause; `canary` is the canary, unless a node is really called so.
-fn pauses(layers: &Layers) -> Vec<NodeId> {
+pub(super) fn pauses(layers: &Layers) -> Vec<NodeId> {
     let (canary, peers) = (layers.node(Key::Canary).given(), layers.nodes(Key::Peers).given());
     let named = layers.nodes(Key::PauseAfter).given();
     let meant = |node: NodeId| {

@@ -12,9 +12,10 @@ mod local;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 12] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 13] = [
         target_fits,
         canary_is_no_peer,
+        pauses_follow_nodes,
         window_holds_two_probes,
         health_holds_an_attempt,
         retries_fit,
@@ -83,6 +84,17 @@ fn canary_is_no_peer(layers: &Layers) -> Option<Problem> {
     };
     let message = format!("{}: the canary is a peer, too", pair(layers, Key::Canary, Key::Peers));
     Some(Problem::new(message, hint))
+}
+
+fn pauses_follow_nodes(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::PauseAfter, Key::Canary, Key::Peers];
+    if !sound(layers, &keys) {
+        return None;
+    }
+    let (canary, peers) = (layers.node(Key::Canary).given(), layers.nodes(Key::Peers).given());
+    let strange = super::build::pauses(layers).into_iter().find(|n| *n != canary && !peers.contains(n))?;
+    let message = format!("{}: {strange} is neither the canary nor a peer", said(layers, Key::PauseAfter));
+    Some(Problem::new(message, "name nodes of the fleet, or write canary for the canary"))
 }
 
 fn window_holds_two_probes(layers: &Layers) -> Option<Problem> {

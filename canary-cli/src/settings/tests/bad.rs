@@ -41,6 +41,7 @@ const FILES: &[(&str, &str)] = &[
     ("a bad name among the peers", "[fleet]\npeers = [\"backend-api-1\", \"b`id`\"]\n"),
     ("a peer named twice", "[fleet]\npeers = [\"b-1\", \"b-3\", \"b-1\"]\n"),
     ("the canary among the peers", "[fleet]\ncanary = \"b-1\"\npeers = [\"b-1\", \"b-3\"]\n"),
+    ("a pause after nobody", "[pause]\nafter = [\"canary\", \"b-9\"]\n"),
     ("no servers to keep", "[fleet]\nmin_available = 0\n"),
     ("a negative number of servers", "[fleet]\nmin_available = -1\n"),
     ("half a server", "[fleet]\nmin_available = 1.5\n"),
