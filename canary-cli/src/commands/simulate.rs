@@ -158,9 +158,14 @@ fn told(question: &Question, answer: &Answer) -> Vec<String> {
         ]
     };
     let of = if question.pool { "pool" } else { "canary" };
+    let bound = if question.bound.is_finite() {
+        format!("bound: {of} < {}", question.bound)
+    } else {
+        "no bound on the error ratio".to_owned()
+    };
     let rows = [
         heads.map(str::to_owned).to_vec(),
-        row(format!("bound: {of} < {}", question.bound), &answer.bound),
+        row(bound, &answer.bound),
         row("canary against its peers".to_owned(), &answer.odds),
     ];
     lines.extend(aligned(&rows));

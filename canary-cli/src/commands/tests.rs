@@ -244,6 +244,10 @@ fn a_watch_is_simulated_before_it_is_relied_on() {
     assert!(value["bound"]["good_rolled_back"].as_f64() > Some(0.5), "{text}");
     let text = world.again(&["simulate", "--rps", "0.5", "--runs", "5"]).run();
     assert!(text.contains("too little traffic to compare: even 5 times the errors take"), "{text}");
+    let file = "[watch]\nbuiltin_slis = false\n\n[[sli]]\nname = \"queue\"\npromql = \"queue\"\nbelow = 9\n";
+    let other = World::new().file(file).arguments(&["simulate", "--rps", "9", "--runs", "2"]);
+    let text = other.run();
+    assert!(text.contains("no bound on the error ratio  0.0 %"), "{text}");
 }
 
 #[test]
