@@ -179,7 +179,8 @@ pub async fn resume(
     actor: String,
     control: &Control,
 ) -> Result<Report, JournalError> {
-    let entry = Entry::Resumed { rollout: view.id.clone(), actor: actor.clone() };
+    let nodes = backends.report(&view.plan).await;
+    let entry = Entry::Resumed { rollout: view.id.clone(), actor: actor.clone(), nodes };
     let record = backends.journal.append(entry).await?;
     let mut history = view.history;
     history.apply(record.time, &record.entry);

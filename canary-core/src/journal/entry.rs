@@ -187,6 +187,9 @@ pub enum Entry {
         rollout: RolloutId,
         /// Who resumed it.
         actor: String,
+        /// What was found where. Empty in journals from before it was looked at.
+        #[serde(default)]
+        nodes: Vec<NodeReport>,
     },
     /// A step begins: written before its first effect.
     StepStarted {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, Record, Request, RolloutId, StepResult, Wish};
+use super::{Entry, NodeReport, Record, Request, RolloutId, StepResult, Wish};
 use crate::analysis::WatchState;
 use crate::engine::{FailureClass, Outcome};
+use crate::fleet::Digest;
 use crate::plan::{Action, Direction, Plan, Step};
 use crate::time::Timestamp;
+use crate::traits::AdminState;
 
 /// How far a step is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +71,9 @@ impl History {
                 self.facts.insert(step.clone(), facts.clone());
             }
             Entry::Asked { request, refused, .. } => self.asked(request, refused.is_none()),
-            Entry::Resumed { .. } => {
+            Entry::Resumed { nodes, .. } => {
                 self.finished = None;
+                nodes.iter().for_each(|node| self.found(node));
                 self.end = self.end.filter(|wish| *wish == Wish::Abort);
                 self.prove_again();
             }
@@ -98,6 +101,35 @@ impl History {
         }
     }
 
+    /// A node that does not have what its installation left there, or is out of rotation although it was put back, was
+    /// changed by another hand, or by an engine that could no longer write: nothing that was done to it counts, and a
+    /// canary is watched anew. What cannot be read is taken for what the journal says.
+    fn found(&mut self, report: &NodeReport) {
+        let of_node = |step: &&Step| step.node.as_ref() == Some(&report.node);
+        let mut of_node = self.steps.keys().filter(of_node);
+        let back = of_node.any(|step| step.direction == Direction::Back);
+        let direction = if back { Direction::Back } else { Direction::Forward };
+        let install = Step { node: Some(report.node.clone()), action: Action::Install, direction };
+        let another = |digest: Digest| self.fact(&install, "digest") != Some(&digest.to_string());
+        let replaced = self.done(&install) && report.installed.is_some_and(another);
+        let out = report.admin.is_some_and(|admin| admin != AdminState::Ready);
+        let taken_out = out && self.done(&install.sibling(Action::Enable));
+        if !replaced && !taken_out {
+            return;
+        }
+        for (step, status) in &mut self.steps {
+            let counts = matches!(status, StepStatus::Done { .. });
+            if counts && step.node == install.node && step.direction == direction {
+                *status = StepStatus::Started;
+                self.watch = self.watch.take().filter(|_| step.action != Action::Watch);
+            }
+        }
+    }
+
+    fn done(&self, step: &Step) -> bool {
+        matches!(self.steps.get(step), Some(StepStatus::Done { .. }))
+    }
+
     /// What was true of a node in hand is proven once more: while no engine lived, the balancer may have restarted with
     /// its configured states, the service may have failed, or a person may have put the node back.
     fn prove_again(&mut self) {
@@ -107,13 +139,15 @@ impl History {
 
     /// Whether `step` was done on a node that is neither back in rotation nor on another way by now.
     fn may_be_stale(&self, step: &Step) -> bool {
-        let done = |step: &Step| matches!(self.steps.get(step), Some(StepStatus::Done { .. }));
         let proves = matches!(step.action, Action::Drain | Action::CheckHealth);
         let going_back = |other: &Step| {
             other.node == step.node
                 && (other.direction, step.direction) == (Direction::Back, Direction::Forward)
         };
-        proves && done(step) && !done(&step.sibling(Action::Enable)) && !self.steps.keys().any(going_back)
+        proves
+            && self.done(step)
+            && !self.done(&step.sibling(Action::Enable))
+            && !self.steps.keys().any(going_back)
     }
 
     /// Notes that records can no longer be written.

@@ -129,7 +129,7 @@ fn a_rollout_of_an_earlier_process_is_not_this_ones_to_end() {
 
 #[test]
 fn a_resumed_rollout_ends_anew() {
-    let resumed = Entry::Resumed { rollout: id(), actor: "bob".to_owned() };
+    let resumed = Entry::Resumed { rollout: id(), actor: "bob".to_owned(), nodes: Vec::new() };
     let interrupted = finished(Outcome::Interrupted { at: "b1: watch".to_owned() });
     let all = kinds(vec![
         started(Purpose::RollOut),

@@ -1,4 +1,5 @@
-//! The journal alone tells the end, and what its last finished steps say of each node is so.
+//! The journal alone tells the end, and what its last finished steps, or the last look at a resumption, say of each node
+//! is so.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,12 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
     // The last step done of each kind, by node.
     let (mut installed, mut rotation) = (BTreeMap::new(), BTreeMap::new());
     for record in &run.records {
+        if let Entry::Resumed { nodes, .. } = &record.entry {
+            for found in nodes {
+                found.installed.and_then(|digest| installed.insert(&found.node, Some(digest)));
+                found.admin.and_then(|admin| rotation.insert(&found.node, Some(admin)));
+            }
+        }
         let (step, done) = match &record.entry {
             Entry::StepStarted { step, .. } => (step, false),
             Entry::StepFinished { step, result: StepResult::Done { .. }, .. } => (step, true),
@@ -28,7 +35,9 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
         };
         let Some(node) = &step.node else { continue };
         match step.action {
-            Action::Install => drop(installed.insert(node, done.then_some(step.direction))),
+            Action::Install => {
+                installed.insert(node, run.plan.digest(step.direction).filter(|_| done));
+            }
             Action::Drain => drop(rotation.insert(node, done.then_some(AdminState::Drain))),
             Action::Enable => drop(rotation.insert(node, done.then_some(AdminState::Ready))),
             _ => {}
@@ -36,9 +45,9 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
     }
     let restarted = run.trace.iter().any(|happened| happened.what == Happening::BalancerRestarted);
     for (node, server) in run.planned() {
-        if let Some(Some(direction)) = installed.get(&node.name) {
-            let (told, is) = (run.plan.digest(*direction), node.installed);
-            if told != is {
+        if let Some(Some(told)) = installed.get(&node.name) {
+            let is = node.installed;
+            if Some(*told) != is {
                 return Err(format!("the journal says that {} has {told:?}, it has {is:?}", node.name));
             }
         }

@@ -1,5 +1,8 @@
 //! At most one node is in hand, and the release comes to a node only when all before it in the plan have it: never two
 //! artifacts beyond the plan's step.
+//!
+//! Allowed is a node that an engine had in hand at its end, after it was told that records cannot be written: the next one
+//! cannot know of it before its turn comes. The capacity guard counts it all the same.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +17,21 @@ struct Node {
     installed: Digest,
     running: Digest,
     out: bool,
+    /// In hand, and no record says so.
+    forgotten: bool,
 }
 
 impl Node {
     fn in_hand(&self) -> bool {
-        self.out || self.installed != self.running
+        !self.forgotten && (self.out || self.installed != self.running)
     }
 }
 
 pub(super) fn check(run: &Run) -> Result<(), String> {
     let old = run.old_digest();
-    let fresh = Node { installed: old, running: old, out: false };
+    let fresh = Node { installed: old, running: old, out: false, forgotten: false };
     let mut nodes: BTreeMap<&NodeId, Node> = run.plan.nodes.iter().map(|n| (&n.node, fresh)).collect();
+    let mut unwritten = false;
     for happened in &run.trace {
         let (name, at) = match &happened.what {
             Happening::Installed { node, digest, .. } => {
@@ -55,8 +61,18 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
                 nodes.values_mut().for_each(|it| it.out = false);
                 continue;
             }
+            Happening::JournalFailed => {
+                unwritten = true;
+                continue;
+            }
+            Happening::EngineBegan => {
+                nodes.values_mut().for_each(|it| it.forgotten |= unwritten && it.in_hand());
+                unwritten = false;
+                continue;
+            }
             _ => continue,
         };
+        nodes.entry(name).and_modify(|it| it.forgotten = false);
         let others = nodes.iter().filter(|(other, it)| **other != name && it.in_hand());
         let others: Vec<_> = others.map(|(other, _)| other.as_str()).collect();
         if !others.is_empty() {

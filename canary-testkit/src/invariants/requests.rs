@@ -19,7 +19,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             if step.action == Action::Drain && step.direction == Direction::Back)
     });
     let may_close = drained_back
-        || run.journal_failed
+        || run.trace.iter().any(|happened| happened.what == Happening::JournalFailed)
         || run.scenario.spec.drain.on_timeout == OnDrainTimeout::CloseSessions;
     let mut restarted_ms = None;
     for happened in &run.trace {

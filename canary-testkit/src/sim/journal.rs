@@ -28,6 +28,11 @@ impl SimJournal {
         rollouts(&self.records.lock().unwrap_or_else(PoisonError::into_inner)).pop()
     }
 
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// All records; none are left.
     pub(super) fn take(&self) -> Vec<Record> {
         std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))

@@ -49,7 +49,7 @@ pub struct Run {
     pub nodes: Vec<NodeState>,
     /// The balancer's servers at the end, as they truly are.
     pub servers: Vec<ServerState>,
-    /// Whether a record could not be written in one of the lives.
+    /// Whether a record could not be written in the last of the lives.
     pub journal_failed: bool,
     /// How many calls were made.
     pub calls: u64,

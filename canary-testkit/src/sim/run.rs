@@ -16,11 +16,11 @@ use super::scenario::name;
 use super::strikes::{Counted, Life, MortalClock};
 use super::{NEW, OLD, Run, Scenario, Simulator};
 use crate::VirtualClock;
-use crate::faults::{Fault, Faults, wrap};
+use crate::faults::{Faults, wrap};
 use crate::world::{Behaviour, Happening, World, WorldConfig};
 
 /// How often an engine is started at most; more than any scenario has deaths and stops.
-const LIVES: usize = 24;
+const LIVES: usize = 64;
 
 fn world(scenario: &Scenario) -> World {
     let names: Vec<_> = (0..scenario.nodes + scenario.bystanders).map(name).collect();
@@ -89,18 +89,6 @@ async fn live(begin: Begin, backends: &Backends, life: &Arc<Life>) -> Option<Out
     }
 }
 
-/// Whether a record could not be written so far.
-fn journal_failed(scenario: &Scenario, counted: &Counted) -> bool {
-    let struck = counted.struck.lock().unwrap_or_else(PoisonError::into_inner);
-    struck.iter().any(|(number, operation)| {
-        let harmless = matches!(
-            scenario.faults.get(number),
-            None | Some(Fault::Delay(_) | Fault::DieBefore | Fault::DieAfter)
-        );
-        *operation == "append" && !harmless
-    })
-}
-
 pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Option<Mutant>) -> Option<Run> {
     let shared = Arc::new(scenario.clone());
     let world = world(scenario);
@@ -120,22 +108,23 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
     let afresh = || Begin::New(Box::new(plan.clone()), order.clone());
     let mut begin = afresh();
     let mut outcome = None;
+    // Whether something may have been done that no record tells of.
+    let mut unrecorded = false;
     for absence in scenario.absences.iter().cycle().take(LIVES) {
-        let life = Life::new(&shared, &world, &counted);
+        let recorded = journal.len();
+        world.happened(Happening::EngineBegan);
+        let life = Life::new(&shared, &world, &counted, unrecorded);
         let faults: Arc<dyn Faults> = Arc::clone(&life) as _;
         let mut struck = wrap(&straight, &faults);
         struck.clock = Arc::new(MortalClock::new(&life, &straight.clock));
         outcome = live(begin, &struck, &life).await;
         life.deaths.bury();
+        unrecorded = world.journal_failed() || unrecorded && journal.len() == recorded;
         if outcome.is_none() {
             world.happened(Happening::EngineDied);
             if absence.balancer_restarts {
                 world.restart_balancer();
             }
-        }
-        if journal_failed(scenario, &counted) {
-            // The journal does not know what was done since; a person looks before anything goes on.
-            break;
         }
         // The operator comes back after a while.
         world.clock().advance(Duration::from_millis(absence.ms));
@@ -150,16 +139,18 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
             }
         }
     }
+    let journal_failed = world.journal_failed();
+    let trace = world.take_trace();
     let all: Vec<_> = (0..scenario.nodes + scenario.bystanders).map(name).collect();
     Some(Run {
         scenario: scenario.clone(),
         plan,
         outcome,
         records: journal.take(),
-        trace: world.take_trace(),
+        journal_failed,
+        trace,
         nodes: all.iter().filter_map(|node| world.node(node)).collect(),
         servers: all.iter().filter_map(|node| world.server(node)).collect(),
-        journal_failed: journal_failed(scenario, &counted),
         calls: counted.calls.load(Ordering::Relaxed),
         sleeps: counted.sleeps.load(Ordering::Relaxed),
         struck: counted.struck.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -14,7 +14,7 @@ use canary_core::traits::Clock;
 
 use super::Scenario;
 use crate::faults::{Deaths, Fault, Faults};
-use crate::world::World;
+use crate::world::{Happening, World};
 
 /// What all lives of a run share.
 #[derive(Debug, Default)]
@@ -32,17 +32,26 @@ pub(super) struct Life {
     scenario: Arc<Scenario>,
     world: World,
     counted: Arc<Counted>,
+    /// Whether it follows a life that lost its journal, and nothing is recorded yet: who resumes then does so once the fleet can
+    /// be read, since only a look can tell what was done unrecorded.
+    looks_first: AtomicBool,
     dead: AtomicBool,
     pub(super) deaths: Deaths,
     pub(super) control: Control,
 }
 
 impl Life {
-    pub(super) fn new(scenario: &Arc<Scenario>, world: &World, counted: &Arc<Counted>) -> Arc<Self> {
+    pub(super) fn new(
+        scenario: &Arc<Scenario>,
+        world: &World,
+        counted: &Arc<Counted>,
+        journal_failed: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             scenario: Arc::clone(scenario),
             world: world.clone(),
             counted: Arc::clone(counted),
+            looks_first: AtomicBool::new(journal_failed),
             dead: AtomicBool::new(false),
             deaths: Deaths::default(),
             control: Control::default(),
@@ -70,10 +79,18 @@ impl Faults for Life {
         if let Some(wish) = self.scenario.keys.get(&number) {
             self.control.ask(Request::new(*wish, "operator"));
         }
+        let looks_first = self.looks_first.load(Ordering::Relaxed) && operation != "append";
+        self.looks_first.store(looks_first, Ordering::Relaxed);
         let fault = self.scenario.faults.get(&number).cloned()?;
+        if looks_first && !matches!(fault, Fault::DieBefore | Fault::DieAfter) {
+            return None;
+        }
         self.counted.struck.lock().unwrap_or_else(PoisonError::into_inner).push((number, operation));
-        if matches!(fault, Fault::DieBefore | Fault::DieAfter) {
-            self.dead.store(true, Ordering::Relaxed);
+        match fault {
+            Fault::DieBefore | Fault::DieAfter => self.dead.store(true, Ordering::Relaxed),
+            Fault::Delay(_) => {}
+            _ if operation == "append" => self.world.happened(Happening::JournalFailed),
+            _ => {}
         }
         Some(fault)
     }

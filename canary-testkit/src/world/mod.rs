@@ -267,6 +267,14 @@ impl World {
         self.state().trace.clone()
     }
 
+    /// Whether a record could not be written since the engine was last started.
+    pub(crate) fn journal_failed(&self) -> bool {
+        let state = self.state();
+        let mut life =
+            state.trace.iter().rev().take_while(|happened| happened.what != Happening::EngineBegan);
+        life.any(|happened| happened.what == Happening::JournalFailed)
+    }
+
     /// As [`Self::trace`]; what happened so far is forgotten.
     pub(crate) fn take_trace(&self) -> Vec<Traced> {
         std::mem::take(&mut self.state().trace)

@@ -67,6 +67,10 @@ pub enum Happening {
         /// Its number.
         seq: u64,
     },
+    /// The engine was started, for the first time or once more.
+    EngineBegan,
+    /// The engine was told that a record could not be written.
+    JournalFailed,
     /// The engine was killed.
     EngineDied,
 }

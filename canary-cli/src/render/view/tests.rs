@@ -302,7 +302,7 @@ fn an_end_takes_the_view_away_and_an_interruption_can_go_on() {
     let rollout = teller.rollout.clone();
     teller.tell(Entry::Finished { rollout: rollout.clone(), outcome, nodes: Vec::new() });
     assert_eq!(teller.rows(Size { width: 80, height: 24 }, &Glyphs::UNICODE), [""; 0]);
-    teller.tell(Entry::Resumed { rollout: rollout.clone(), actor: "ada".to_owned() });
+    teller.tell(Entry::Resumed { rollout: rollout.clone(), actor: "ada".to_owned(), nodes: Vec::new() });
     teller.begin(forward(Action::Watch));
     let rows = teller.rows(Size { width: 80, height: 24 }, &Glyphs::UNICODE);
     assert!(rows.iter().any(|row| row.contains("watched 48m")), "{rows:?}");

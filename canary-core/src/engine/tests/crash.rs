@@ -177,6 +177,45 @@ async fn a_node_that_is_back_in_rotation_is_not_taken_out_again_after_a_death() 
 }
 
 #[tokio::test]
+async fn what_was_taken_back_without_a_record_is_done_again_before_any_peer_gets_the_release() {
+    let undisturbed = Scene::new(Behaviour::Good);
+    undisturbed.run().await;
+    let observed = |entry: &Entry| matches!(entry, Entry::Observed { .. });
+    let n = undisturbed.entries().await.iter().position(observed).unwrap();
+    let scene = Scene::new(Behaviour::Good);
+    let report = run_doomed(&scene, n, At::Fail).await.expect("nothing dies here").unwrap();
+    assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{:?}", report.outcome);
+    assert_eq!(scene.installed("a"), Digest::of(OLD), "taken back, and no record says so");
+    let done = scene.effects().len();
+    let view = rollouts(&scene.backends.journal.records().await.unwrap()).pop().unwrap();
+    assert!(view.history.watch().is_some() && view.unfinished());
+    let report = resume(&scene.backends, view, "ben".to_owned(), &Control::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    let canary = [
+        "drain".to_owned(),
+        format!("install {}", Digest::of(NEW).short()),
+        "restart".to_owned(),
+        "ready".to_owned(),
+    ];
+    assert_eq!(scene.effects()[done..][..4], canary.map(|effect| format!("a {effect}")));
+    let entries = scene.entries().await;
+    let resumed = entries.iter().position(|e| matches!(e, Entry::Resumed { .. })).unwrap();
+    let watched = entries[resumed..].iter().filter(|entry| observed(entry)).count();
+    assert_eq!(watched, 10, "the whole window once more: what was seen before was another binary's");
+}
+
+#[tokio::test]
+async fn a_node_that_a_person_took_out_meanwhile_is_put_back_before_it_goes_on() {
+    let scene = Scene::new(Behaviour::Good);
+    let person = |world: &World| world.state().nodes.get_mut(&node("a")).unwrap().admin = AdminState::Drain;
+    let (report, begun) = resumed_after(&scene, |e| finishes(e, Action::Watch), person).await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    assert_eq!(begun[0], Step::forward(&node("a"), Action::Drain));
+    let first_peer = begun.iter().position(|step| step.node == Some(node("b"))).unwrap();
+    assert!(begun[..first_peer].contains(&Step::forward(&node("a"), Action::Watch)), "{begun:?}");
+}
+
+#[tokio::test]
 async fn the_step_under_way_is_the_one_begun_last() {
     let scene = Scene::new(Behaviour::Unhealthy);
     scene.run().await;
