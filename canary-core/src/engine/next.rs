@@ -131,7 +131,7 @@ fn answer(plan: &Plan, history: &History, trigger: Trigger) -> Next {
             let reason = "going back was asked for".to_owned();
             match plan.purpose {
                 Purpose::RollOut => {
-                    go_back(plan, history, &begun(plan, history), Outcome::RolledBack { reason })
+                    go_back(plan, history, &to_take_back(plan, history, None), Outcome::RolledBack { reason })
                 }
                 Purpose::RollBack => forward(plan, history),
             }
@@ -164,7 +164,7 @@ fn canary_failed(
 
 fn peer_failed(plan: &Plan, history: &History, node: &NodeId, reason: String) -> Next {
     if plan.spec.roll_back_peers {
-        return go_back(plan, history, &begun(plan, history), Outcome::RolledBack { reason });
+        return go_back(plan, history, &to_take_back(plan, history, None), Outcome::RolledBack { reason });
     }
     if touched(plan, history, node) {
         return Next::Finish(Outcome::Halted { reason });
@@ -195,6 +195,25 @@ fn journal_lost(plan: &Plan, history: &History, why: &str) -> Next {
             go_back(plan, history, std::slice::from_ref(node), outcome)
         }
     }
+}
+
+/// The nodes to take back: the one in hand, then the others that were begun, the last first.
+///
+/// The one in hand is the last, but where a resumed rollout does an earlier node again.
+fn to_take_back(plan: &Plan, history: &History, failed: Option<&NodeId>) -> Vec<NodeId> {
+    let mut nodes = begun(plan, history);
+    let on_its_way = |node: &&NodeId| {
+        let steps = steps_back(plan, history, node);
+        steps.iter().any(|step| history.status(step).is_some())
+            && !steps.iter().all(|step| done(history, step))
+    };
+    let out = |node: &&NodeId| {
+        let is_done = |action| done(history, &Step::forward(node, action));
+        is_done(Action::Drain) && !is_done(Action::Enable)
+    };
+    let in_hand = nodes.iter().find(on_its_way).or_else(|| nodes.iter().rev().find(out)).or(failed).cloned();
+    nodes.sort_by_key(|node| Some(node) != in_hand.as_ref());
+    nodes
 }
 
 /// The nodes that any step forward was begun on, the last first.

@@ -1,6 +1,7 @@
-//! A node that is out of rotation at the end is one that the outcome speaks of.
+//! A node that is out of rotation at the end is the one that the outcome speaks of, or the last record's report tells of it.
 
 use canary_core::engine::Outcome;
+use canary_core::journal::Entry;
 use canary_core::traits::AdminState;
 
 use crate::sim::Run;
@@ -8,7 +9,7 @@ use crate::sim::Run;
 pub(super) fn check(run: &Run) -> Result<(), String> {
     let out: Vec<_> = run.planned().filter(|(_, server)| server.admin != AdminState::Ready).collect();
     match &run.outcome {
-        Some(Outcome::Stuck { .. } | Outcome::Halted { .. }) if out.len() <= 1 => Ok(()),
+        Some(Outcome::Stuck { .. } | Outcome::Halted { .. }) if out.len() <= 1 || told(run) => Ok(()),
         None if run.journal_failed => Ok(()),
         _ if out.is_empty() => Ok(()),
         outcome => {
@@ -16,4 +17,15 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             Err(format!("{outcome:?}, and {} is out of rotation", names.join(", ")))
         }
     }
+}
+
+/// Whether the last record tells of every node that it is out of rotation, or that it could not be read.
+fn told(run: &Run) -> bool {
+    let Some(Entry::Finished { nodes, .. }) = run.records.last().map(|record| &record.entry) else {
+        return false;
+    };
+    run.planned().all(|(node, server)| {
+        let report = nodes.iter().find(|report| report.node == node.name);
+        report.is_some_and(|report| report.admin.is_none_or(|admin| admin == server.admin))
+    })
 }

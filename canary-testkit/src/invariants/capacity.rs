@@ -1,7 +1,7 @@
 //! Whenever the engine takes a server out that takes requests, enough others take requests: at that moment, or when
 //! the pool was last read, at most one slow call before.
 //!
-//! Allowed is to take out a node that serves nobody: one that a balancer's restart put back while it was worked on, and that
+//! Allowed is to take out a node that serves nobody: one that took no requests when the pool was last read; and one that a balancer's restart put back while it was worked on, and that
 //! was not healthy when it was asked last. The balancer takes it for up until its own checks have found out.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,8 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
                 let read = last_read.filter(|(at, _)| happened.at_ms - at <= ONE_CALL_MS);
                 let seen =
                     read.map_or(0, |(_, serving)| serving.iter().filter(|other| *other != node).count());
-                if (*others_serving).max(seen) < needed {
+                let missed = read.is_none_or(|(_, serving)| serving.contains(node));
+                if missed && (*others_serving).max(seen) < needed {
                     return Err(format!(
                         "at {} ms {node} was set {to} with {others_serving} other(s) serving, {needed} must stay; \
                          the pool read last: {last_read:?}",

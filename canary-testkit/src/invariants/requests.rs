@@ -1,7 +1,8 @@
 //! No request is cut but where the spec says so, and no node is changed while it takes requests.
 //!
 //! Allowed is the time right after a balancer's restart, which puts a drained node back behind the engine's back: a look at
-//! the balancer is trusted for a second, and the call that changes the node may be under way.
+//! the balancer is trusted for a second, and the call that changes the node may be under way. On the way back it is also as long
+//! as the balancer cannot be read: that does not keep a bad release running.
 
 use canary_core::journal::Entry;
 use canary_core::plan::{Action, Direction};
@@ -21,12 +22,14 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
     let may_close = drained_back
         || run.trace.iter().any(|happened| happened.what == Happening::JournalFailed)
         || run.scenario.spec.drain.on_timeout == OnDrainTimeout::CloseSessions;
-    let mut restarted_ms = None;
+    let (mut restarted_ms, mut unread) = (None, false);
     for happened in &run.trace {
-        if happened.what == Happening::BalancerRestarted {
-            restarted_ms = Some(happened.at_ms);
+        match happened.what {
+            Happening::BalancerRestarted => (restarted_ms, unread) = (Some(happened.at_ms), drained_back),
+            Happening::PoolRead { .. } => unread = false,
+            _ => {}
         }
-        if restarted_ms.is_some_and(|at| happened.at_ms - at <= UNNOTICED_MS) {
+        if unread || restarted_ms.is_some_and(|at| happened.at_ms - at <= UNNOTICED_MS) {
             continue;
         }
         let why = match &happened.what {
