@@ -63,7 +63,7 @@ fn an_interrupted_rollout_that_was_resumed_is_not_over() {
     story.finished(Outcome::Interrupted { at: "api-2: drain".to_owned() }, "v1");
     let headline = |story: &Story| Report::of(&story.records, &story.id).unwrap().headline();
     assert_eq!(headline(&story), "interrupted: before api-2: drain");
-    story.push(10, Entry::Resumed { rollout: story.id.clone(), actor: "bob".to_owned() });
+    story.push(10, Entry::Resumed { rollout: story.id.clone(), actor: "bob".to_owned(), nodes: Vec::new() });
     assert_eq!(headline(&story), "not finished");
     let why = "without data for 10m".to_owned();
     story.finished(Outcome::Inconclusive { why, then: AfterHold::Kept }, "v2");

@@ -240,7 +240,10 @@ impl Story {
         story.asked(Wish::Promote, true);
         story.probe(Some(0.3), Some(1.0));
         story.asked(Wish::Pause, false);
-        story.push(60_000, Entry::Resumed { rollout: story.id.clone(), actor: story.say("bob") });
+        story.push(
+            60_000,
+            Entry::Resumed { rollout: story.id.clone(), actor: story.say("bob"), nodes: Vec::new() },
+        );
         story.started(2, &watch);
         story.probe(Some(0.81), Some(-1.5));
         story.failed(&watch, FailureClass::Red);
