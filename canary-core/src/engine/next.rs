@@ -131,7 +131,13 @@ fn answer(plan: &Plan, history: &History, trigger: Trigger) -> Next {
             let reason = "going back was asked for".to_owned();
             match plan.purpose {
                 Purpose::RollOut => {
-                    go_back(plan, history, &to_take_back(plan, history, None), Outcome::RolledBack { reason })
+                    // A step that was broken off is neither done nor failed.
+                    let worked_on = history
+                        .under_way()
+                        .filter(|step| !matches!(step.action, Action::Watch | Action::Pause))
+                        .and_then(|step| step.node.as_ref());
+                    let nodes = to_take_back(plan, history, worked_on);
+                    go_back(plan, history, &nodes, Outcome::RolledBack { reason })
                 }
                 Purpose::RollBack => forward(plan, history),
             }
@@ -164,7 +170,8 @@ fn canary_failed(
 
 fn peer_failed(plan: &Plan, history: &History, node: &NodeId, reason: String) -> Next {
     if plan.spec.roll_back_peers {
-        return go_back(plan, history, &to_take_back(plan, history, None), Outcome::RolledBack { reason });
+        let nodes = to_take_back(plan, history, Some(node));
+        return go_back(plan, history, &nodes, Outcome::RolledBack { reason });
     }
     if touched(plan, history, node) {
         return Next::Finish(Outcome::Halted { reason });
@@ -200,7 +207,7 @@ fn journal_lost(plan: &Plan, history: &History, why: &str) -> Next {
 /// The nodes to take back: the one in hand, then the others that were begun, the last first.
 ///
 /// The one in hand is the last, but where a resumed rollout does an earlier node again.
-fn to_take_back(plan: &Plan, history: &History, failed: Option<&NodeId>) -> Vec<NodeId> {
+fn to_take_back(plan: &Plan, history: &History, worked_on: Option<&NodeId>) -> Vec<NodeId> {
     let mut nodes = begun(plan, history);
     let on_its_way = |node: &&NodeId| {
         let steps = steps_back(plan, history, node);
@@ -211,7 +218,8 @@ fn to_take_back(plan: &Plan, history: &History, failed: Option<&NodeId>) -> Vec<
         let is_done = |action| done(history, &Step::forward(node, action));
         is_done(Action::Drain) && !is_done(Action::Enable)
     };
-    let in_hand = nodes.iter().find(on_its_way).or_else(|| nodes.iter().rev().find(out)).or(failed).cloned();
+    let in_hand =
+        nodes.iter().find(on_its_way).or(worked_on).or_else(|| nodes.iter().rev().find(out)).cloned();
     nodes.sort_by_key(|node| Some(node) != in_hand.as_ref());
     nodes
 }

@@ -3,6 +3,7 @@
 mod account;
 mod control;
 mod crash;
+mod in_hand;
 mod out;
 mod world;
 
