@@ -1,6 +1,6 @@
 //! The program in a real terminal: tmux shows what a person would see.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that cannot go on fails it")]
 #![expect(clippy::print_stderr, reason = "what is skipped has to be said")]
 
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ impl Terminal {
     }
 
     /// Waits until the screen is as it should be.
-    fn until(&self, what: &str, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+    fn until(&self, what: &str, mut holds: impl FnMut(&[String]) -> bool) -> Vec<String> {
         let begun = Instant::now();
         loop {
             let screen = self.screen();
@@ -62,6 +62,26 @@ impl Terminal {
             assert!(begun.elapsed() < PATIENCE, "never {what}:\n{}", screen.join("\n"));
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Gives the window another size while the program stands still.
+    ///
+    /// What a program writes in the very instant of a resize meets a screen that has moved; no program can know of it.
+    fn resize(&self, width: &str, height: &str) {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let shell = shell.trim();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        let is_program = |pid: &&str| {
+            std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(PROGRAM))
+        };
+        let pid = children.split_whitespace().find(is_program).expect("the shell's child is the program");
+        let signal = |name: &str| assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
+        signal("-STOP");
+        // The terminal has read all that was written when two looks see the same.
+        let mut before = Vec::new();
+        self.until("still", |screen| std::mem::replace(&mut before, screen.to_vec()) == screen);
+        self.tmux(&["resize-window", "-x", width, "-y", height]);
+        signal("-CONT");
     }
 
     fn ended(&self) {
@@ -152,7 +172,7 @@ fn a_view_is_redrawn_in_place_whatever_the_terminal_does() {
     let Some(terminal) = Terminal::start("view", 100, 36, &line) else { return };
     terminal.until("a watch", is_watch);
     for (width, height) in [("60", "36"), ("44", "24"), ("200", "50"), ("80", "30")] {
-        terminal.tmux(&["resize-window", "-x", width, "-y", height]);
+        terminal.resize(width, height);
         let screen = terminal.until("whole after another size", is_watch);
         assert_eq!(titles(&screen), 1, "{width} x {height}:\n{}", screen.join("\n"));
     }

@@ -155,8 +155,15 @@ impl State {
 
     /// Writes lines and the view below them, in one piece. A reader that went away stops nothing.
     fn draw(&mut self, lines: &[String]) {
-        let size = (self.terminal.size)();
-        let rows = self.rows(size);
+        let mut size = (self.terminal.size)();
+        let mut rows = self.rows(size);
+        // Another size while the rows were made: the nearer to the writing it is known, the smaller the chance that the
+        // terminal has moved everything in between.
+        let now = (self.terminal.size)();
+        if now != size {
+            size = now;
+            rows = self.rows(size);
+        }
         let same = self.drawn.as_ref().is_some_and(|drawn| drawn.size == size && drawn.rows == rows);
         if lines.is_empty() && (same || (self.drawn.is_none() && rows.is_empty())) {
             return;
