@@ -137,11 +137,9 @@ async fn stage() -> anyhow::Result<()> {
 
 /// Three processes of the sample service that `canary-cli` carries, at addresses that no outgoing connection can take.
 fn processes(dir: &Path) -> anyhow::Result<HolderConfig> {
-    let [high, low, ..] = std::process::id().to_le_bytes();
     let mut nodes = Vec::new();
     for n in 1..=3 {
-        let address = SocketAddr::from(([127, 1 | high, low, n], 8080));
-        nodes.push(NodeConfig::new(format!("api-{n}").parse()?, address));
+        nodes.push(NodeConfig::new(format!("api-{n}").parse()?, sample::own_address(n)));
     }
     let servers = nodes.iter().map(|one| ServerConfig::new(one.node.clone(), one.address)).collect();
     let mut all = LocalNodesConfig::new(dir.join("nodes"), "api", nodes);

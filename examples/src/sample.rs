@@ -1,5 +1,6 @@
 //! What the examples ship: the program that runs, as a service; its clients; its SLIs.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,4 +92,13 @@ pub fn policy(slis: Vec<Sli>) -> WatchPolicy {
         hold_budget: Duration::from_secs(30),
         on_inconclusive: OnInconclusive::RollBack,
     }
+}
+
+/// The address of this program's own node `n` (1 to 3) on this host: 127.x.y.z is loopback for every x, y, z, and no outgoing
+/// connection takes one. Programs that run side by side have others, whatever their process ids.
+#[must_use]
+pub fn own_address(n: u8) -> SocketAddr {
+    let [high, middle, low] = [std::process::id() >> 14, std::process::id() >> 6, std::process::id() << 2]
+        .map(|bits| bits.to_le_bytes()[0]);
+    SocketAddr::from(([127, 128 | high, middle, low | (n & 3)], 8080))
 }
