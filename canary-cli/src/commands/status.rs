@@ -67,16 +67,18 @@ fn view_lines(cx: &Context<'_>, view: Option<&RolloutView>, busy: bool) -> Vec<S
     )];
     lines.extend(view.reason.as_ref().map(|reason| format!("  because: {reason}")));
     let paint = cx.screen.paint;
-    if busy {
+    if view.history.finished().is_some() {
+        lines.push(format!("  {}", ended(view)));
+        // Its checks come before its first record.
+        lines.extend(busy.then(|| format!("  {}", paint.strong("another one is being prepared"))));
+    } else if busy {
         lines.push(format!("  {}", paint.strong("in progress")));
         lines.extend(watched(view));
         lines.extend(paused(view));
-    } else if view.history.finished().is_none() {
+    } else {
         lines.push(paint.careful(
             "  not finished, and nobody is at work on it: `canary-cli resume` goes on, `canary-cli abort` goes back",
         ));
-    } else {
-        lines.push(format!("  {}", ended(view)));
     }
     lines
 }
