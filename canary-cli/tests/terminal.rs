@@ -81,6 +81,12 @@ impl Terminal {
         let mut before = Vec::new();
         self.until("still", |screen| std::mem::replace(&mut before, screen.to_vec()) == screen);
         self.tmux(&["resize-window", "-x", width, "-y", height]);
+        // tmux moves the screen at once, and tells the program's side of a second resize up to 250 ms later.
+        let tty = self.tmux(&["display-message", "-p", "#{pane_tty}"]);
+        let size = || Command::new("stty").args(["-F", tty.trim(), "size"]).output().unwrap().stdout;
+        self.until("told of its size", |_| {
+            String::from_utf8(size()).unwrap().trim() == format!("{height} {width}")
+        });
         signal("-CONT");
     }
 
