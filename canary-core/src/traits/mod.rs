@@ -6,6 +6,7 @@
 //! or reports, once.
 
 mod clock;
+mod counters;
 mod error;
 mod event_sink;
 mod journal;
@@ -15,6 +16,7 @@ mod node_runtime;
 mod sli_source;
 
 pub use clock::{Clock, SystemClock};
+pub use counters::{CounterHistory, CounterQuery, CounterSeries, Counters, NodeGrowth};
 pub use error::{BackendError, ErrorKind, Outcome as CallOutcome, Retry};
 pub use event_sink::{Event, EventSink, Progress};
 pub use journal::{Journal, JournalError};

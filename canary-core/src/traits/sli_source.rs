@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Number, Ratio};
 use crate::fleet::{MetricName, NodeId};
 use crate::time::{Timestamp, millis, opt_millis};
-use crate::traits::BackendError;
+use crate::traits::{BackendError, CallOutcome, CounterHistory, CounterQuery, Counters, ErrorKind};
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,4 +150,41 @@ pub trait SliSource: Display + Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`Self::sample`].
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError>;
+
+    /// Whether [`Self::counters`] answers: whether nodes can be compared.
+    fn counts(&self) -> bool {
+        false
+    }
+
+    /// Reads the raw counters behind SLIs, all queries as of the instant each names, in order. Changes nothing.
+    ///
+    /// A node without series has none in the answer; no series at all is an empty answer, not an error.
+    ///
+    /// # Errors
+    /// One result a query; as [`Self::sample`], and `Unsupported` where [`Self::counts`] is false or the query is an
+    /// expression. Series whose buckets differ are `Protocol`.
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        queries.iter().map(|_| Err(no_counters("counters"))).collect()
+    }
+
+    /// Reads what the counters grew by in the time `covers` before the query's instant, in steps. Changes nothing.
+    ///
+    /// Counts every series by itself, so that a counter that began anew shrinks nothing. A store that does not reach back as far
+    /// gives empty steps.
+    ///
+    /// # Errors
+    /// As [`Self::counters`]; `Unsupported` where the source keeps no past.
+    async fn history(
+        &self,
+        _query: &CounterQuery,
+        _covers: Duration,
+        _step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        Err(no_counters("history"))
+    }
+}
+
+fn no_counters(call: &'static str) -> BackendError {
+    let error = BackendError::new(ErrorKind::Unsupported, "sli", call, "this source has no raw counters");
+    error.outcome_is(CallOutcome::NotApplied)
 }
