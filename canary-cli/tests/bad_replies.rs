@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use canary_core::analysis::{Ratio, judge};
 use canary_core::fleet::{MetricName, NodeId, PoolName, RemotePath, UnitName};
-use canary_core::spec::{Bound, Sli};
+use canary_core::spec::{Bound, Sli, SliJudging};
 use canary_core::time::Timestamp;
 use canary_core::traits::{
     AdminState, LoadBalancer as _, NodeRuntime as _, SliKind, SliQuery, SliSource, Subject,
@@ -89,6 +89,7 @@ fn error_ratio() -> Sli {
         kind,
         bound: Bound::Below("0.005".parse().unwrap()),
         min_requests: 1,
+        judging: SliJudging::default(),
     }
 }
 
@@ -109,7 +110,7 @@ async fn judged(source: &dyn SliSource, kind: SliKind) -> String {
         at: Timestamp::from_millis(1_800_000_000_000),
     };
     let answer = source.sample(&[query]).await.remove(0);
-    judge(&sli, answer.map_err(|e| e.chain())).to_string()
+    judge(&sli, answer.map_err(|e| e.chain()), false).to_string()
 }
 
 async fn prometheus(reply: &[u8]) -> String {

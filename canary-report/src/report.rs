@@ -132,6 +132,7 @@ impl<'a> Report<'a> {
             | Entry::Opened { .. }
             | Entry::Recovered { .. }
             | Entry::Retried { .. }
+            | Entry::Calibrated { .. }
             | Entry::StepFinished { .. }
             | Entry::Asked { .. } => {}
         }

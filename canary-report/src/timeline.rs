@@ -85,6 +85,12 @@ impl Timeline {
                 row.back = step.direction == Direction::Back;
                 self.rows.push(row);
             }
+            Entry::Calibrated { step, comparison, .. } => {
+                let tone = if comparison.remarks.is_empty() { Tone::Plain } else { Tone::Careful };
+                let mut row = row(at, "compare", comparison.to_string(), tone);
+                row.node = step.node.as_ref().map(ToString::to_string);
+                self.rows.push(row);
+            }
             Entry::Observed { step, observation, .. } => self.observed(at, step, observation),
             Entry::StepFinished { step, result, facts, logs, .. } => {
                 self.finished(at, step, result, facts, logs);

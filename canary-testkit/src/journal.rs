@@ -74,7 +74,9 @@ impl State {
             Entry::StepFinished { step, .. } if !rollout.begun.remove(step) => {
                 return Err(format!("step {step} ends without having begun"));
             }
-            Entry::Observed { step, .. } | Entry::Retried { step, .. } if !rollout.begun.contains(step) => {
+            Entry::Observed { step, .. } | Entry::Retried { step, .. } | Entry::Calibrated { step, .. }
+                if !rollout.begun.contains(step) =>
+            {
                 return Err(format!("step {step} has not begun"));
             }
             Entry::Finished { .. } => rollout.ended = true,

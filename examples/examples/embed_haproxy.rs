@@ -17,7 +17,9 @@ use canary_core::engine::{self, Backends, Order, Outcome, WayBackSearch};
 use canary_core::fleet::{Artifact, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
 use canary_core::journal::{Entry, FileJournal, RolloutId, StepResult, Writer};
 use canary_core::plan;
-use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{
+    Bound, Judging, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+};
 use canary_core::traits::{Clock as _, Event, EventSink, Release, SliKind, SystemClock};
 use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, TcpTransport};
 use canary_incus::{Endpoint, IncusClient, IncusConfig, IncusNodeRuntime, ServiceConfig};
@@ -63,9 +65,16 @@ fn watch() -> anyhow::Result<WatchPolicy> {
         interval: Duration::from_secs(2),
         rate_window: Duration::from_secs(10),
         subject: WatchSubject::Pool,
-        slis: vec![Sli { name: "error_ratio".to_owned(), kind, bound, min_requests: 1 }],
+        slis: vec![Sli {
+            name: "error_ratio".to_owned(),
+            kind,
+            bound,
+            min_requests: 1,
+            judging: SliJudging::default(),
+        }],
         hold_budget: Duration::from_secs(60),
         on_inconclusive: OnInconclusive::Keep,
+        judging: Judging::default(),
     })
 }
 

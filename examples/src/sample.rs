@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use canary_core::analysis::Ratio;
 use canary_core::fleet::Artifact;
-use canary_core::spec::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{Bound, Judging, OnInconclusive, Sli, SliJudging, WatchPolicy, WatchSubject};
 use canary_core::traits::SliKind;
 use canary_demo::load::{Load, LoadOptions};
 pub use canary_demo::service::Fault;
@@ -77,7 +77,13 @@ pub fn watch() -> anyhow::Result<WatchPolicy> {
 /// # Errors
 /// When `bound` is not a number.
 pub fn sli(name: &str, kind: SliKind, bound: &str) -> anyhow::Result<Sli> {
-    Ok(Sli { name: name.to_owned(), kind, bound: Bound::Below(bound.parse()?), min_requests: 10 })
+    Ok(Sli {
+        name: name.to_owned(),
+        kind,
+        bound: Bound::Below(bound.parse()?),
+        min_requests: 10,
+        judging: SliJudging::default(),
+    })
 }
 
 /// Those SLIs of the canary, for three seconds, with two probes a second.
@@ -91,6 +97,7 @@ pub fn policy(slis: Vec<Sli>) -> WatchPolicy {
         slis,
         hold_budget: Duration::from_secs(30),
         on_inconclusive: OnInconclusive::RollBack,
+        judging: Judging::default(),
     }
 }
 

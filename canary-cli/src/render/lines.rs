@@ -85,6 +85,9 @@ impl Lines {
                 let text = format!("try {attempt} failed, again in {}: {error}", words::time(*delay));
                 vec![self.row(time, step, "", &self.paint.quiet(&text))]
             }
+            Entry::Calibrated { step, comparison, .. } => {
+                vec![self.row(time, step, "", &comparison.to_string())]
+            }
             Entry::Observed { step, observation, .. } => {
                 self.probes += 1;
                 let text = probe(observation, self.paint);

@@ -67,7 +67,15 @@ pub(super) fn judged(sli: &str, value: f64, bound: f64, verdict: SliVerdict) -> 
     let held = matches!(verdict, SliVerdict::Hold { .. });
     let value = Number::new(value).filter(|_| !held);
     let bound = Bound::Below(Number::new(bound).unwrap());
-    JudgedSli { sli: sli.to_owned(), value, bound, events: None, verdict, queries: Vec::new() }
+    JudgedSli {
+        sli: sli.to_owned(),
+        value,
+        bound,
+        events: None,
+        verdict,
+        beside: BTreeMap::new(),
+        queries: Vec::new(),
+    }
 }
 
 /// A canary that is red in its watch and cannot be brought back at the first try.
@@ -87,10 +95,8 @@ fn story() -> Vec<Entry> {
         rollout: id.clone(),
         step: forward(Action::Watch),
         observation: Observation {
-            at: Timestamp::from_millis(0),
-            window: Duration::from_secs(60),
             verdict,
-            slis,
+            ..Observation::plain(Timestamp::from_millis(0), Duration::from_secs(60), slis)
         },
     };
     let hold =

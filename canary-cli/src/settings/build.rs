@@ -6,8 +6,8 @@ use std::time::Duration;
 use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{ArtifactError, NodeId, RemotePath, ServiceName};
 use canary_core::spec::{
-    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, PausePolicy, RetryPolicy,
-    RolloutSpec, Sli, WatchPolicy, WatchSubject,
+    Bound, DrainPolicy, EnablePolicy, HealthPolicy, Judging, OnDrainTimeout, OnInconclusive, PausePolicy,
+    RetryPolicy, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
 };
 use canary_core::traits::{HealthCheck, SliKind};
 
@@ -202,6 +202,7 @@ fn watch(layers: &Layers, window: Duration) -> Option<WatchPolicy> {
             "roll_back" => OnInconclusive::RollBack,
             _ => OnInconclusive::Keep,
         },
+        judging: Judging::default(),
     })
 }
 
@@ -215,6 +216,7 @@ fn slis(layers: &Layers) -> Vec<Sli> {
             kind: SliKind::Quantile { metric: layers.metric(Key::LatencyMetric).given(), quantile },
             bound: Bound::Below(layers.number(Key::P95Threshold).given()),
             min_requests,
+            judging: SliJudging::default(),
         });
         slis.push(Sli {
             name: "error_ratio".to_owned(),
@@ -224,6 +226,7 @@ fn slis(layers: &Layers) -> Vec<Sli> {
             },
             bound: Bound::Below(Number::new(layers.ratio(Key::ErrorThreshold).given().value()).given()),
             min_requests,
+            judging: SliJudging::default(),
         });
     }
     slis.extend(layers.slis.iter().map(|sli| Sli {
@@ -231,6 +234,7 @@ fn slis(layers: &Layers) -> Vec<Sli> {
         kind: SliKind::Expression { promql: sli.promql.clone() },
         bound: sli.bound,
         min_requests,
+        judging: SliJudging::default(),
     }));
     slis
 }

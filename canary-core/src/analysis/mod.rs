@@ -1,5 +1,6 @@
 //! Judging: pure functions from what was observed to a verdict.
 
+mod compare;
 mod histogram;
 mod number;
 pub mod odds;
@@ -12,9 +13,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use compare::{Compared, Comparison, calibrated, compared, tables};
 pub use histogram::{Bucket, HistogramError, Quantile, quantile};
 pub use number::{Number, NumberError, Ratio};
 pub use score::{Role, Score, ScoreBounds, combined, score};
 pub use threshold::{FailureBudget, ThresholdOptions, ThresholdState, ThresholdVerdict};
-pub use verdict::{HoldReason, JudgedSli, SliVerdict, Verdict, judge, overall, round};
-pub use watch::{Observation, WatchNext, WatchState};
+pub use verdict::{HoldKind, HoldReason, JudgedSli, SliVerdict, Verdict, Whose, judge, overall, round};
+pub use watch::{Observation, Patience, WatchNext, WatchState};

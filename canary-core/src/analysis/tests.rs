@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fleet::MetricName;
-use crate::spec::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
+use crate::spec::{Bound, Judging, OnInconclusive, Sli, SliJudging, WatchPolicy, WatchSubject};
 use crate::time::Timestamp;
 use crate::traits::{Reading, Sample, SliKind};
 
@@ -12,10 +12,15 @@ fn number(value: f64) -> Number {
     Number::new(value).unwrap()
 }
 
+/// A reading with all of its window behind it.
+fn by_bound(sli: &Sli, answer: Result<Sample, String>) -> JudgedSli {
+    judge(sli, answer, false)
+}
+
 fn p95(bound: Bound) -> Sli {
     let metric = MetricName::new("latency_seconds").unwrap();
     let kind = SliKind::Quantile { metric, quantile: Ratio::new(0.95).unwrap() };
-    Sli { name: "p95".to_owned(), kind, bound, min_requests: 10 }
+    Sli { name: "p95".to_owned(), kind, bound, min_requests: 10, judging: SliJudging::default() }
 }
 
 fn sample(reading: Reading) -> Sample {
@@ -45,7 +50,7 @@ fn every_reading_has_its_verdict() {
         (below, Reading::SeveralSeries { count: 3 }, hold(HoldReason::SeveralSeries { count: 3 })),
     ];
     for (bound, reading, expected) in table {
-        let judged = judge(&p95(bound), Ok(sample(reading.clone())));
+        let judged = by_bound(&p95(bound), Ok(sample(reading.clone())));
         assert_eq!(judged.verdict, expected, "{reading:?} against {bound}");
     }
 }
@@ -55,24 +60,24 @@ fn partial_or_scant_data_holds_even_when_it_looks_red() {
     let red = Reading::Value { value: number(9.0) };
     let mut few = sample(red.clone());
     few.events = Some(9);
-    let judged = judge(&p95(Bound::Below(number(0.5))), Ok(few));
+    let judged = by_bound(&p95(Bound::Below(number(0.5))), Ok(few));
     let why = HoldReason::TooFewRequests { seen: 9, needed: 10 };
     assert_eq!(judged.verdict, SliVerdict::Hold { why });
     let mut warned = sample(red);
     warned.warnings = vec!["info: metric might not be a counter".to_owned()];
-    assert_eq!(judge(&p95(Bound::Below(number(0.5))), Ok(warned.clone())).verdict, SliVerdict::Red);
+    assert_eq!(by_bound(&p95(Bound::Below(number(0.5))), Ok(warned.clone())).verdict, SliVerdict::Red);
     warned.warnings.push("one store did not answer".to_owned());
-    let judged = judge(&p95(Bound::Below(number(0.5))), Ok(warned));
+    let judged = by_bound(&p95(Bound::Below(number(0.5))), Ok(warned));
     assert!(matches!(judged.verdict, SliVerdict::Hold { why: HoldReason::Warnings { .. } }));
-    let judged = judge(&p95(Bound::Below(number(0.5))), Err("connection refused".to_owned()));
+    let judged = by_bound(&p95(Bound::Below(number(0.5))), Err("connection refused".to_owned()));
     assert_eq!(judged.to_string(), "p95 held: source down: connection refused");
 }
 
 #[test]
 fn any_red_wins_then_any_hold() {
-    let green = judge(&p95(Bound::Below(number(0.5))), Ok(sample(Reading::Value { value: number(0.1) })));
-    let red = judge(&p95(Bound::Below(number(0.5))), Ok(sample(Reading::Value { value: number(0.6) })));
-    let held = judge(&p95(Bound::Below(number(0.5))), Ok(sample(Reading::NoTraffic)));
+    let green = by_bound(&p95(Bound::Below(number(0.5))), Ok(sample(Reading::Value { value: number(0.1) })));
+    let red = by_bound(&p95(Bound::Below(number(0.5))), Ok(sample(Reading::Value { value: number(0.6) })));
+    let held = by_bound(&p95(Bound::Below(number(0.5))), Ok(sample(Reading::NoTraffic)));
     assert_eq!(overall(&[green.clone(), held.clone(), red.clone()]), Verdict::Red);
     assert_eq!(overall(&[green.clone(), held]), Verdict::Hold);
     assert_eq!(overall(&[green]), Verdict::Green);
@@ -89,6 +94,7 @@ fn policy() -> WatchPolicy {
         slis: vec![p95(Bound::Below(number(0.5)))],
         hold_budget: Duration::from_secs(90),
         on_inconclusive: OnInconclusive::Keep,
+        judging: Judging::default(),
     }
 }
 
@@ -97,7 +103,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn probe(seconds: u64, verdict: Verdict) -> Observation {
-    Observation { at: at(seconds), window: Duration::from_secs(60), verdict, slis: Vec::new() }
+    Observation { verdict, ..Observation::plain(at(seconds), Duration::from_secs(60), Vec::new()) }
 }
 
 #[test]

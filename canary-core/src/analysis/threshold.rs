@@ -45,6 +45,18 @@ pub enum ThresholdVerdict {
     Hold,
 }
 
+impl ThresholdVerdict {
+    /// What it is to a watch: what is borne is time with data that decided nothing.
+    #[must_use]
+    pub const fn probe(self) -> Verdict {
+        match self {
+            Self::Green | Self::Borne { .. } => Verdict::Green,
+            Self::Red => Verdict::Red,
+            Self::Hold => Verdict::Hold,
+        }
+    }
+}
+
 /// The counts of one watch: a fold over its probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ThresholdState {
@@ -55,6 +67,12 @@ pub struct ThresholdState {
 }
 
 impl ThresholdState {
+    /// No probe yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { samples: 0, reds_in_a_row: 0, greens_in_a_row: 0, failures: 0 }
+    }
+
     /// Takes one probe into account. A hold neither continues nor breaks a row.
     pub fn observe(&mut self, options: &ThresholdOptions, probe: Verdict) -> ThresholdVerdict {
         match probe {

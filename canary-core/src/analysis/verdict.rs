@@ -1,5 +1,6 @@
 //! What a probe means: green, red with evidence, or a hold with its reason.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,107 @@ pub enum HoldReason {
         /// Its words.
         warnings: Vec<String>,
     },
+    /// The watch began less than a rate's window ago: there are no two samples to compare yet.
+    Filling,
+    /// The comparison sees a worse canary, but nothing is known of its nodes' noise.
+    Uncalibrated {
+        /// The evidence, in words.
+        evidence: String,
+    },
+    /// The comparison sees a worse canary, but its nodes are noisier than they were before.
+    NoisierThanHistory {
+        /// The evidence, in words.
+        evidence: String,
+    },
+    /// The score is neither high enough nor low enough.
+    Score {
+        /// The weight of green SLIs over all.
+        green: u64,
+        /// All weight.
+        all: u64,
+    },
+}
+
+/// The kind of a [`HoldReason`]: what a budget is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldKind {
+    /// [`HoldReason::NoTraffic`].
+    NoTraffic,
+    /// [`HoldReason::TooFewRequests`].
+    TooFewRequests,
+    /// [`HoldReason::Absent`].
+    Absent,
+    /// [`HoldReason::Stale`].
+    Stale,
+    /// [`HoldReason::SourceDown`].
+    SourceDown,
+    /// [`HoldReason::NotANumber`] and [`HoldReason::Infinite`].
+    NotANumber,
+    /// [`HoldReason::SeveralSeries`].
+    SeveralSeries,
+    /// [`HoldReason::OutOfBuckets`].
+    OutOfBuckets,
+    /// [`HoldReason::Warnings`].
+    Warnings,
+    /// [`HoldReason::Filling`].
+    Filling,
+    /// [`HoldReason::Uncalibrated`].
+    Uncalibrated,
+    /// [`HoldReason::NoisierThanHistory`].
+    NoisierThanHistory,
+    /// [`HoldReason::Score`].
+    Score,
+}
+
+impl HoldKind {
+    /// The kind as one word, as settings name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoTraffic => "no_traffic",
+            Self::TooFewRequests => "too_few_requests",
+            Self::Absent => "absent",
+            Self::Stale => "stale",
+            Self::SourceDown => "source_down",
+            Self::NotANumber => "not_a_number",
+            Self::SeveralSeries => "several_series",
+            Self::OutOfBuckets => "out_of_buckets",
+            Self::Warnings => "warnings",
+            Self::Filling => "filling",
+            Self::Uncalibrated => "uncalibrated",
+            Self::NoisierThanHistory => "noisier_than_history",
+            Self::Score => "score",
+        }
+    }
+}
+
+impl fmt::Display for HoldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl HoldReason {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> HoldKind {
+        match self {
+            Self::NoTraffic => HoldKind::NoTraffic,
+            Self::TooFewRequests { .. } => HoldKind::TooFewRequests,
+            Self::Absent => HoldKind::Absent,
+            Self::Stale => HoldKind::Stale,
+            Self::SourceDown { .. } => HoldKind::SourceDown,
+            Self::NotANumber | Self::Infinite => HoldKind::NotANumber,
+            Self::SeveralSeries { .. } => HoldKind::SeveralSeries,
+            Self::OutOfBuckets { .. } => HoldKind::OutOfBuckets,
+            Self::Warnings { .. } => HoldKind::Warnings,
+            Self::Filling => HoldKind::Filling,
+            Self::Uncalibrated { .. } => HoldKind::Uncalibrated,
+            Self::NoisierThanHistory { .. } => HoldKind::NoisierThanHistory,
+            Self::Score { .. } => HoldKind::Score,
+        }
+    }
 }
 
 impl fmt::Display for HoldReason {
@@ -66,6 +168,14 @@ impl fmt::Display for HoldReason {
                 write!(f, "above the histogram's largest bound {largest}, as the threshold is")
             }
             Self::Warnings { warnings } => write!(f, "possibly partial data: {}", warnings.join("; ")),
+            Self::Filling => f.write_str("waiting for a second sample since the watch began"),
+            Self::Uncalibrated { evidence } => {
+                write!(f, "worse than the baseline, but without a history of their noise: {evidence}")
+            }
+            Self::NoisierThanHistory { evidence } => {
+                write!(f, "worse than the baseline, but noisier than before the release: {evidence}")
+            }
+            Self::Score { green, all } => write!(f, "score undecided: {green} of {all} green"),
         }
     }
 }
@@ -85,6 +195,25 @@ pub enum SliVerdict {
     },
 }
 
+/// Whose a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// The canary's.
+    Canary,
+    /// That of the nodes that still run the previous release.
+    Baseline,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Canary => "canary",
+            Self::Baseline => "baseline",
+        })
+    }
+}
+
 /// One SLI as judged at one probe, with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedSli {
@@ -99,6 +228,9 @@ pub struct JudgedSli {
     /// What it means.
     #[serde(flatten)]
     pub verdict: SliVerdict,
+    /// The same over the same time elsewhere; tells, and decides nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<Whose, Number>,
     /// What was asked and answered.
     pub queries: Vec<ExecutedQuery>,
 }
@@ -107,8 +239,14 @@ impl fmt::Display for JudgedSli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.verdict, self.value) {
             (SliVerdict::Hold { why }, _) => write!(f, "{} held: {why}", self.sli),
-            (_, Some(value)) => write!(f, "{} {} (bound {})", self.sli, round(value), self.bound),
             (_, None) => write!(f, "{} (bound {})", self.sli, self.bound),
+            (_, Some(value)) => {
+                write!(f, "{} {} (bound {}", self.sli, round(value), self.bound)?;
+                for (whose, value) in &self.beside {
+                    write!(f, ", {whose} {}", round(*value))?;
+                }
+                f.write_str(")")
+            }
         }
     }
 }
@@ -138,9 +276,9 @@ pub enum Verdict {
     Hold,
 }
 
-/// Judges one SLI by its bound.
+/// Judges one SLI by its bound. `filling` says that the time looked back over is still shorter than a rate takes.
 #[must_use]
-pub fn judge(sli: &Sli, answer: Result<Sample, String>) -> JudgedSli {
+pub fn judge(sli: &Sli, answer: Result<Sample, String>, filling: bool) -> JudgedSli {
     let hold = |why| SliVerdict::Hold { why };
     let sample = match answer {
         Ok(sample) => sample,
@@ -152,11 +290,13 @@ pub fn judge(sli: &Sli, answer: Result<Sample, String>) -> JudgedSli {
                 bound: sli.bound,
                 events: None,
                 verdict,
+                beside: BTreeMap::new(),
                 queries: Vec::new(),
             };
         }
     };
     let (value, verdict) = match sample.reading {
+        Reading::Absent | Reading::NoTraffic if filling => (None, hold(HoldReason::Filling)),
         Reading::Absent => (None, hold(HoldReason::Absent)),
         Reading::NoTraffic => (None, hold(HoldReason::NoTraffic)),
         Reading::Stale => (None, hold(HoldReason::Stale)),
@@ -176,6 +316,7 @@ pub fn judge(sli: &Sli, answer: Result<Sample, String>) -> JudgedSli {
         bound: sli.bound,
         events: sample.events,
         verdict,
+        beside: BTreeMap::new(),
         queries: sample.queries,
     }
 }
@@ -211,7 +352,7 @@ fn enough(sli: &Sli, sample: &Sample) -> Option<SliVerdict> {
 
 impl SliVerdict {
     /// Without the reason of a hold.
-    const fn kind(&self) -> Verdict {
+    pub(super) const fn kind(&self) -> Verdict {
         match self {
             Self::Green => Verdict::Green,
             Self::Red => Verdict::Red,

@@ -1,15 +1,20 @@
 //! The watch as a pure fold: probes in, what to do next out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::verdict::{JudgedSli, SliVerdict, Verdict};
-use crate::spec::WatchPolicy;
+use super::compare::{Compared, Comparison};
+use super::odds::{OddsVerdict, OddsWatch};
+use super::score::{Role, Score, combined, score};
+use super::threshold::{ThresholdOptions, ThresholdState, ThresholdVerdict};
+use super::verdict::{HoldKind, HoldReason, JudgedSli, SliVerdict, Verdict, overall};
+use crate::spec::{Unproven, WatchPolicy};
 use crate::time::{Timestamp, millis};
 
 /// One probe of the watch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The instant the store was asked about.
     pub at: Timestamp,
@@ -20,10 +25,90 @@ pub struct Observation {
     pub verdict: Verdict,
     /// Every SLI.
     pub slis: Vec<JudgedSli>,
+    /// How patient the bounds are by now; only where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Patience>,
+    /// The SLIs as one score, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// The comparison with the baseline, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
+    /// Why the probe as a whole decides nothing, beside what its SLIs say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldReason>,
+}
+
+/// Patience with SLIs outside their bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patience {
+    /// What the probe means with it.
+    #[serde(flatten)]
+    pub said: ThresholdVerdict,
+    /// The counts after it.
+    pub state: ThresholdState,
 }
 
 impl Observation {
-    /// The SLIs that decide this verdict, as one line.
+    /// A probe by its SLIs' bounds alone.
+    #[must_use]
+    pub fn plain(at: Timestamp, window: Duration, slis: Vec<JudgedSli>) -> Self {
+        let verdict = overall(&slis);
+        Self { at, window, verdict, slis, patience: None, score: None, compared: None, holds: Vec::new() }
+    }
+
+    /// What the judges say of a probe. `before` are the counts of patience up to it.
+    #[must_use]
+    pub fn judged(
+        policy: &WatchPolicy,
+        before: ThresholdState,
+        (at, window): (Timestamp, Duration),
+        slis: Vec<JudgedSli>,
+        compared: Option<Compared>,
+        mut holds: Vec<HoldReason>,
+    ) -> Self {
+        let judging = &policy.judging;
+        let role = |judged: &JudgedSli| {
+            let sli = policy.slis.iter().find(|sli| sli.name == judged.sli);
+            sli.map_or(Role::Weighted(1), |sli| sli.judging.role)
+        };
+        let deciding = || slis.iter().filter(|judged| role(judged) != Role::Advisory);
+        let mut verdicts = Vec::new();
+        let mut patience = None;
+        let bounds = combined(deciding().map(|judged| judged.verdict.kind()));
+        match &judging.threshold {
+            Some(options) => {
+                let mut state = before;
+                let said = state.observe(options, bounds);
+                verdicts.push(said.probe());
+                patience = (*options != ThresholdOptions::default()).then_some(Patience { said, state });
+            }
+            // Bounds that decide nothing still say that there is no data.
+            None if judging.score.is_none() && bounds == Verdict::Hold => verdicts.push(Verdict::Hold),
+            None => {}
+        }
+        let score = judging.score.as_ref().map(|bounds| {
+            score(bounds, slis.iter().map(|judged| (judged.sli.as_str(), role(judged), &judged.verdict)))
+        });
+        if let Some(score) = &score {
+            verdicts.push(score.verdict);
+            let data = deciding().all(|judged| judged.verdict.kind() != Verdict::Hold);
+            if score.verdict == Verdict::Hold && data {
+                holds.push(HoldReason::Score {
+                    green: score.green,
+                    all: score.green + score.red + score.held,
+                });
+            }
+        }
+        if let Some(compared) = &compared {
+            verdicts.push(compared.judgement.verdict.probe());
+        }
+        verdicts.extend((!holds.is_empty()).then_some(Verdict::Hold));
+        let verdict = if verdicts.is_empty() { Verdict::Green } else { combined(verdicts) };
+        Self { at, window, verdict, slis, patience, score, compared, holds }
+    }
+
+    /// What decides this verdict, as one line.
     #[must_use]
     pub fn reason(&self) -> String {
         let decides = |judged: &&JudgedSli| match self.verdict {
@@ -31,12 +116,36 @@ impl Observation {
             Verdict::Red => judged.verdict == SliVerdict::Red,
             Verdict::Hold => matches!(judged.verdict, SliVerdict::Hold { .. }),
         };
-        self.slis.iter().filter(decides).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        let mut parts: Vec<_> = self.slis.iter().filter(decides).map(ToString::to_string).collect();
+        match self.verdict {
+            Verdict::Red => {
+                let red = self.compared.iter().filter(|c| c.judgement.verdict == OddsVerdict::Red);
+                parts.extend(red.map(|c| format!("worse than the baseline: {}", c.judgement.evidence)));
+            }
+            Verdict::Hold => parts.extend(self.holds.iter().map(ToString::to_string)),
+            Verdict::Green => {
+                if let Some(Patience { said: ThresholdVerdict::Borne { in_a_row, failures }, .. }) =
+                    self.patience
+                {
+                    parts.push(format!("borne: {in_a_row} in a row, {failures} not made up for"));
+                }
+            }
+        }
+        parts.join(", ")
+    }
+
+    /// Every kind of reason for which it holds.
+    fn held_for(&self) -> BTreeSet<HoldKind> {
+        let of_slis = self.slis.iter().filter_map(|judged| match &judged.verdict {
+            SliVerdict::Hold { why } => Some(why.kind()),
+            _ => None,
+        });
+        of_slis.chain(self.holds.iter().map(HoldReason::kind)).collect()
     }
 }
 
 /// Where a watch stands: a fold over its observations.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WatchState {
     /// When it began.
     pub started: Timestamp,
@@ -48,8 +157,16 @@ pub struct WatchState {
     pub covered: Duration,
     /// Time without, so far.
     pub held: Duration,
+    /// The same by reason; a probe may have several.
+    pub held_for: BTreeMap<HoldKind, Duration>,
     /// The last observation's verdict and its reason.
     pub latest: Option<(Verdict, String)>,
+    /// The counts of patience.
+    pub patience: ThresholdState,
+    /// What the comparison is fixed to, once it began.
+    pub comparison: Option<Comparison>,
+    /// Its polls.
+    pub polls: Vec<Compared>,
 }
 
 /// What a watch asks for next.
@@ -57,11 +174,11 @@ pub struct WatchState {
 pub enum WatchNext {
     /// A probe, not before this instant.
     Probe(Timestamp),
-    /// The window passed and every probe with data was green.
+    /// The window passed and no probe with data was red, or the canary is proven to be good.
     Green,
     /// The last probe was red.
     Red(String),
-    /// Without data for longer than the budget.
+    /// Without data for longer than the budget, or undecided at the window's end.
     Inconclusive(String),
 }
 
@@ -75,7 +192,11 @@ impl WatchState {
             probes: 0,
             covered: Duration::ZERO,
             held: Duration::ZERO,
+            held_for: BTreeMap::new(),
             latest: None,
+            patience: ThresholdState::new(),
+            comparison: None,
+            polls: Vec::new(),
         }
     }
 
@@ -87,11 +208,28 @@ impl WatchState {
         let passed = observation.at.since(self.last);
         match observation.verdict {
             Verdict::Green | Verdict::Red => self.covered += passed.min(observation.window),
-            Verdict::Hold => self.held += passed,
+            Verdict::Hold => {
+                self.held += passed;
+                for kind in observation.held_for() {
+                    *self.held_for.entry(kind).or_default() += passed;
+                }
+            }
         }
         self.probes += 1;
         self.last = self.last.max(observation.at);
         self.latest = Some((observation.verdict, observation.reason()));
+        if let Some(patience) = &observation.patience {
+            self.patience = patience.state;
+        }
+        self.polls.extend(observation.compared.clone());
+    }
+
+    /// The comparison as far as it is recorded.
+    #[must_use]
+    pub fn odds(&self) -> Option<OddsWatch> {
+        let mut watch = self.comparison.as_ref()?.begin();
+        self.polls.iter().for_each(|poll| poll.replay(&mut watch));
+        Some(watch)
     }
 
     /// The time the next probe looks back over: the rate window, but not past the start.
@@ -105,19 +243,61 @@ impl WatchState {
     pub fn next(&self, policy: &WatchPolicy) -> WatchNext {
         match &self.latest {
             Some((Verdict::Red, reason)) => return WatchNext::Red(reason.clone()),
-            Some((Verdict::Hold, reason)) if self.held > policy.hold_budget => {
-                return WatchNext::Inconclusive(format!(
-                    "without data for {} in all, {} were allowed; last: {reason}",
-                    humantime::format_duration(Duration::from_secs(self.held.as_secs())),
-                    humantime::format_duration(policy.hold_budget)
-                ));
+            Some((Verdict::Hold, reason)) => {
+                if let Some(spent) = self.spent(policy) {
+                    return WatchNext::Inconclusive(format!("{spent}; last: {reason}"));
+                }
             }
+            Some((Verdict::Green, _)) if self.proven() => return WatchNext::Green,
             _ => {}
         }
         if self.covered >= policy.window {
-            return WatchNext::Green;
+            return self.close(policy);
         }
         let left = policy.window - self.covered;
         WatchNext::Probe(self.last.plus(policy.interval.min(left.max(Duration::from_millis(1)))))
+    }
+
+    /// Which budget for holding is spent, in words.
+    fn spent(&self, policy: &WatchPolicy) -> Option<String> {
+        let show = |held: Duration, budget: Duration| {
+            let held = humantime::format_duration(Duration::from_secs(held.as_secs()));
+            format!("{held} in all, {} were allowed", humantime::format_duration(budget))
+        };
+        if self.held > policy.hold_budget {
+            return Some(format!("without data for {}", show(self.held, policy.hold_budget)));
+        }
+        let over = |(kind, held): (&HoldKind, &Duration)| {
+            let budget = policy.judging.hold_budgets.get(kind)?.0;
+            (*held > budget).then(|| format!("held for {kind} for {}", show(*held, budget)))
+        };
+        self.held_for.iter().find_map(over)
+    }
+
+    /// Whether the comparison proved the canary good before the window's end.
+    fn proven(&self) -> bool {
+        self.polls.last().is_some_and(|poll| poll.judgement.verdict == OddsVerdict::Green)
+    }
+
+    /// The window's end.
+    fn close(&self, policy: &WatchPolicy) -> WatchNext {
+        let Some(rules) = &policy.judging.odds else { return WatchNext::Green };
+        let Some(last) = self.polls.last() else {
+            return match rules.unproven {
+                Unproven::Pass => WatchNext::Green,
+                Unproven::Inconclusive => {
+                    WatchNext::Inconclusive("nothing was compared with the baseline".to_owned())
+                }
+            };
+        };
+        if last.closing == OddsVerdict::Green || (rules.unproven == Unproven::Pass && !last.suspicious()) {
+            return WatchNext::Green;
+        }
+        let what = if last.suspicious() {
+            "the canary looks worse, but not surely"
+        } else {
+            "neither side is proven"
+        };
+        WatchNext::Inconclusive(format!("at the window's end {what}: {}", last.judgement.evidence))
     }
 }

@@ -66,6 +66,7 @@ pub(super) fn recorded(entry: &Entry) {
         Entry::Retried { error, attempt, delay, .. } => {
             warn!(attempt, delay_ms = delay.as_millis() as u64, %error, "a call failed and is tried again");
         }
+        Entry::Calibrated { comparison, .. } => info!(%comparison, "compared with the baseline"),
         Entry::Observed { observation, .. } => {
             info!(verdict = ?observation.verdict, reason = %observation.reason(), "probe");
         }

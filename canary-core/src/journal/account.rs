@@ -76,7 +76,7 @@ pub struct HoldAccount {
 }
 
 /// A watch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WatchAccount {
     /// When it began.
     pub started: Timestamp,
@@ -97,7 +97,7 @@ pub struct WatchAccount {
 }
 
 /// Why a rollout went as it did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     /// Which.
     pub rollout: RolloutId,

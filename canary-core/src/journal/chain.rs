@@ -18,7 +18,7 @@ const NO_PREVIOUS: &str = "00000000000000000000000000000000000000000000000000000
 const MAX_INTEGER: u64 = 1 << 53;
 
 /// An entry with its place in the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// The journal's random id, 32 hex digits.
     pub log: String,
@@ -35,7 +35,7 @@ pub struct Record {
 }
 
 /// The end of a chain: what the next record must name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chain {
     log: String,
     next_seq: u64,

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::Observation;
+use crate::analysis::{Comparison, Observation};
 use crate::engine::{FailureClass, Outcome};
 use crate::fleet::{Digest, NodeId};
 use crate::plan::{Plan, Step};
 use crate::time::{Timestamp, millis};
-use crate::traits::{ActiveState, AdminState, Operational, Review};
+use crate::traits::{ActiveState, AdminState, ExecutedQuery, Operational, Review};
 
 /// Identifies a rollout: when it began, and eight random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ pub struct NodeReport {
 }
 
 /// What a record says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Entry {
     /// The first record of a journal.
@@ -212,6 +212,17 @@ pub enum Entry {
         #[serde(rename = "delay_ms", with = "millis")]
         delay: Duration,
     },
+    /// The comparison with the baseline is fixed, before its first poll.
+    Calibrated {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The step.
+        step: Step,
+        /// What it is fixed to.
+        comparison: Box<Comparison>,
+        /// What was asked of the past and answered.
+        queries: Vec<ExecutedQuery>,
+    },
     /// A probe of the watch.
     Observed {
         /// The rollout.
@@ -266,6 +277,7 @@ impl Entry {
             | Self::Resumed { rollout, .. }
             | Self::StepStarted { rollout, .. }
             | Self::Retried { rollout, .. }
+            | Self::Calibrated { rollout, .. }
             | Self::Observed { rollout, .. }
             | Self::StepFinished { rollout, .. }
             | Self::Asked { rollout, .. }

@@ -27,7 +27,7 @@ pub struct Writer {
 }
 
 /// A journal as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReadJournal {
     /// All whole records.
     pub records: Vec<Record>,

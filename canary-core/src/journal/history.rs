@@ -30,13 +30,17 @@ pub enum StepStatus {
 }
 
 /// A fold over one rollout's records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     steps: BTreeMap<Step, StepStatus>,
     /// The step that was begun last, until it ends.
     under_way: Option<Step>,
     facts: BTreeMap<Step, BTreeMap<String, String>>,
+    /// When the first step began.
+    begun: Option<Timestamp>,
     watch: Option<WatchState>,
+    /// The probes of the pause that was begun last.
+    pause: Option<WatchState>,
     /// A granted wish to end: `Stop` or `Abort`.
     end: Option<Wish>,
     paused: Option<Request>,
@@ -52,12 +56,24 @@ impl History {
             Entry::StepStarted { step, .. } => {
                 self.steps.insert(step.clone(), StepStatus::Started);
                 self.under_way = Some(step.clone());
-                if step.action == Action::Watch && self.watch.is_none() {
-                    self.watch = Some(WatchState::new(time));
+                self.begun.get_or_insert(time);
+                match step.action {
+                    Action::Watch => {
+                        self.watch.get_or_insert_with(|| WatchState::new(time));
+                    }
+                    Action::Pause => self.pause = Some(WatchState::new(time)),
+                    _ => {}
                 }
             }
-            Entry::Observed { step, observation, .. } if step.action == Action::Watch => {
-                self.watch.get_or_insert_with(|| WatchState::new(observation.at)).observe(observation);
+            Entry::Calibrated { comparison, .. } => {
+                if let Some(watch) = &mut self.watch {
+                    watch.comparison = Some((**comparison).clone());
+                    watch.polls.clear();
+                }
+            }
+            Entry::Observed { step, observation, .. } => {
+                let of_step = if step.action == Action::Watch { &mut self.watch } else { &mut self.pause };
+                of_step.get_or_insert_with(|| WatchState::new(observation.at)).observe(observation);
             }
             Entry::StepFinished { step, result, facts, .. } => {
                 let status = match result {
@@ -84,7 +100,6 @@ impl History {
             | Entry::GateReviewed { .. }
             | Entry::Refused { .. }
             | Entry::Started { .. }
-            | Entry::Observed { .. }
             | Entry::Retried { .. } => {}
         }
     }
@@ -179,6 +194,18 @@ impl History {
         self.watch.as_ref()
     }
 
+    /// The probes of the pause that was begun last.
+    #[must_use]
+    pub const fn paused_watch(&self) -> Option<&WatchState> {
+        self.pause.as_ref()
+    }
+
+    /// When the first step began: nothing was touched before.
+    #[must_use]
+    pub const fn begun(&self) -> Option<Timestamp> {
+        self.begun
+    }
+
     /// How the rollout shall end before its time, if somebody asked for that: [`Wish::Stop`] or [`Wish::Abort`].
     #[must_use]
     pub const fn end(&self) -> Option<Wish> {
@@ -211,7 +238,7 @@ impl History {
 }
 
 /// One rollout as the journal tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RolloutView {
     /// Its id.
     pub id: RolloutId,

@@ -115,6 +115,17 @@ impl Plan {
         self.nodes.iter().find(|planned| planned.node == *node)
     }
 
+    /// The nodes that the canary can be compared with: those that run the previous release until the watch is over.
+    #[must_use]
+    pub fn baseline(&self) -> Vec<NodeId> {
+        let old = |planned: &&PlannedNode| {
+            planned.node != self.spec.canary
+                && planned.work == Work::Replace
+                && planned.before.is_some_and(|before| before != self.artifact.facts.sha256)
+        };
+        self.nodes.iter().filter(old).map(|planned| planned.node.clone()).collect()
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {

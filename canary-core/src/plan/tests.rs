@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::analysis::{Number, Ratio};
 use crate::fleet::{MetricName, NodeSnapshot, PoolName, ServiceName, Snapshot};
-use crate::spec::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
+use crate::spec::{Bound, Judging, OnInconclusive, Sli, SliJudging, WatchPolicy, WatchSubject};
 use crate::time::Timestamp;
 use crate::traits::*;
 
@@ -201,13 +201,20 @@ fn watch() -> WatchPolicy {
         slis: vec![p95(0.5)],
         hold_budget: Duration::from_secs(60),
         on_inconclusive: OnInconclusive::Keep,
+        judging: Judging::default(),
     }
 }
 
 fn p95(bound: f64) -> Sli {
     let metric = MetricName::new("latency_seconds").unwrap();
     let kind = SliKind::Quantile { metric, quantile: Ratio::new(0.95).unwrap() };
-    Sli { name: "p95".to_owned(), kind, bound: Bound::Below(Number::new(bound).unwrap()), min_requests: 1 }
+    Sli {
+        name: "p95".to_owned(),
+        kind,
+        bound: Bound::Below(Number::new(bound).unwrap()),
+        min_requests: 1,
+        judging: SliJudging::default(),
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::analysis::Ratio;
+
 /// Other servers that must be serving before a drain.
 pub const MIN_AVAILABLE: u32 = 1;
 /// How long a drain may take (runbook: `DRAIN_TIMEOUT`).
@@ -42,3 +44,21 @@ pub const RETRY_BUDGET: Duration = Duration::from_secs(60);
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The longest delay before trying again.
 pub const RETRY_CAP: Duration = Duration::from_secs(5);
+/// The chance of a false rollback that a comparison may have in a whole rollout.
+pub const ALPHA: f64 = 0.01;
+/// The chance of a false proof of good that a comparison may have.
+pub const BETA: f64 = 0.05;
+/// The least time before a proof ends a watch.
+pub const MIN_SOAK: Duration = Duration::from_secs(600);
+/// The canary's requests before a proof ends a watch.
+pub const EARLY_REQUESTS: u64 = 200;
+/// The time after the canary's return that is not compared.
+pub const WARM_UP: Duration = Duration::from_secs(30);
+/// The time before the rollout that the noise is learnt from.
+pub const HISTORY: Duration = Duration::from_secs(6 * 3600);
+
+/// A default as a ratio.
+#[expect(clippy::expect_used, reason = "constants of this file that a test makes")]
+pub(crate) fn ratio(value: f64) -> Ratio {
+    Ratio::new(value).expect("a default ratio is from 0 to 1")
+}

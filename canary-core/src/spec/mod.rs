@@ -1,11 +1,13 @@
 //! What the operator asks for, in checked types. Defaults are the runbook's, in one table: [`defaults`].
 
 pub mod defaults;
+mod judging;
 mod policy;
 mod watch;
 
 use serde::{Deserialize, Serialize};
 
+pub use judging::{HoldBudget, Judging, OddsRules, SliJudging, Unproven};
 pub use policy::{DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, PausePolicy, RetryPolicy};
 pub use watch::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
 

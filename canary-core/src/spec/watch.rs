@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Number;
+use crate::spec::{Judging, SliJudging};
 use crate::time::millis;
 use crate::traits::SliKind;
 
@@ -50,6 +51,9 @@ pub struct Sli {
     pub bound: Bound,
     /// The requests a reading must rest on to be judged; where the source tells.
     pub min_requests: u64,
+    /// What it is to the judges.
+    #[serde(default)]
+    pub judging: SliJudging,
 }
 
 /// Whose SLIs decide.
@@ -93,9 +97,18 @@ pub struct WatchPolicy {
     pub hold_budget: Duration,
     /// What then.
     pub on_inconclusive: OnInconclusive,
+    /// How the probes become a decision.
+    #[serde(default)]
+    pub judging: Judging,
 }
 
 impl WatchPolicy {
+    /// Whose an SLI is.
+    #[must_use]
+    pub fn subject_of(&self, sli: &Sli) -> WatchSubject {
+        sli.judging.subject.unwrap_or(self.subject)
+    }
+
     /// What in the policy contradicts itself.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -122,6 +135,11 @@ impl WatchPolicy {
                 problems.push(format!("two SLIs are called {:?}; rename one", sli.name));
             }
             problems.extend(impossible(sli));
+            problems.extend(sli.judging.problems(&sli.name));
+        }
+        problems.extend(self.judging.odds.iter().flat_map(|rules| rules.problems(self.window)));
+        if self.judging.threshold.is_none() && self.judging.score.is_none() && self.judging.odds.is_none() {
+            problems.push("no judge is named, so that nothing could ever be red; name one".to_owned());
         }
         problems
     }

@@ -10,7 +10,9 @@ use canary_core::engine::{Backends, Order, Outcome, Report, WayBackSearch, roll_
 use canary_core::fleet::{Artifact, Digest};
 use canary_core::journal::{Entry, MemoryJournal, RolloutId};
 use canary_core::plan;
-use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{
+    Bound, Judging, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+};
 use canary_core::traits::{Clock as _, GateVerdict, Review, SliKind, SystemClock};
 use canary_demo::load::{Load, LoadOptions, Summary};
 use canary_demo::service::Fault;
@@ -33,6 +35,7 @@ fn watch() -> WatchPolicy {
         kind,
         bound: Bound::Below(Number::new(bound).unwrap()),
         min_requests: 10,
+        judging: SliJudging::default(),
     };
     WatchPolicy {
         window: Duration::from_secs(3),
@@ -42,6 +45,7 @@ fn watch() -> WatchPolicy {
         slis: vec![sli("errors", errors, 0.005), sli("p95", p95, 0.5)],
         hold_budget: Duration::from_secs(30),
         on_inconclusive: OnInconclusive::RollBack,
+        judging: Judging::default(),
     }
 }
 

@@ -384,15 +384,7 @@ impl Tally {
 /// A hold's reason as one word.
 const fn reason(why: &HoldReason) -> &'static str {
     match why {
-        HoldReason::NoTraffic => "no_traffic",
-        HoldReason::TooFewRequests { .. } => "too_few_requests",
-        HoldReason::Absent => "absent",
-        HoldReason::Stale => "stale",
-        HoldReason::SourceDown { .. } => "source_down",
-        HoldReason::NotANumber => "not_a_number",
         HoldReason::Infinite => "infinite",
-        HoldReason::SeveralSeries { .. } => "several_series",
-        HoldReason::OutOfBuckets { .. } => "out_of_buckets",
-        HoldReason::Warnings { .. } => "warnings",
+        other => other.kind().as_str(),
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::analysis::{HoldReason, JudgedSli, Observation, SliVerdict, Verdict};
@@ -41,6 +42,7 @@ fn probe(after: u64, verdict: Verdict) -> Entry {
         bound: Bound::Below("0.5".parse().unwrap()),
         events: None,
         verdict,
+        beside: BTreeMap::new(),
         queries: Vec::new(),
     };
     let slis = match verdict {
@@ -49,7 +51,7 @@ fn probe(after: u64, verdict: Verdict) -> Entry {
         Verdict::Hold => vec![sli(SliVerdict::Hold { why: HoldReason::Stale })],
     };
     let at = NOW.plus(Duration::from_secs(after));
-    let observation = Observation { at, window: Duration::from_secs(60), verdict, slis };
+    let observation = Observation { verdict, ..Observation::plain(at, Duration::from_secs(60), slis) };
     Entry::Observed { rollout: id(), step: watch(), observation }
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use canary_core::analysis::{HoldReason, JudgedSli, Number, Observation, SliVerdict, overall};
+use canary_core::analysis::{HoldReason, JudgedSli, Number, Observation, SliVerdict};
 use canary_core::engine::{FailureClass, Outcome};
 use canary_core::fleet::{Artifact, Digest, FileFacts, MetricName, NodeId};
 use canary_core::journal::{Chain, Entry, NodeReport, Record, Request, RolloutId, StepResult, Wish};
 use canary_core::plan::{Action, Origin, Plan, PlannedNode, Purpose, Step, WayBack, Work};
-use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{
+    Bound, Judging, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+};
 use canary_core::time::Timestamp;
 use canary_core::traits::{
     ActiveState, AdminState, ExecutedQuery, Finding, GateVerdict, Operational, Review, Severity, SliKind,
@@ -104,7 +106,13 @@ impl Story {
             quantile: "0.95".parse().unwrap(),
         };
         let expression = SliKind::Expression { promql: self.say("queue_length") };
-        let sli = |name: String, kind, bound| Sli { name, kind, bound, min_requests: 0 };
+        let sli = |name: String, kind, bound| Sli {
+            name,
+            kind,
+            bound,
+            min_requests: 0,
+            judging: SliJudging::default(),
+        };
         spec.watch = Some(WatchPolicy {
             window: Duration::from_secs(60),
             interval: Duration::from_secs(10),
@@ -116,6 +124,7 @@ impl Story {
             ],
             hold_budget: Duration::from_secs(600),
             on_inconclusive: OnInconclusive::Keep,
+            judging: Judging::default(),
         });
         let planned = |name: &str| PlannedNode {
             node: node(name),
@@ -186,14 +195,14 @@ impl Story {
                 Some(_) => SliVerdict::Red,
             };
             let queries = vec![ExecutedQuery { query: self.say("rate(x[60s])"), reply: self.say("{} 1") }];
-            JudgedSli { sli, value, bound, events: Some(120), verdict, queries }
+            JudgedSli { sli, value, bound, events: Some(120), verdict, beside: BTreeMap::new(), queries }
         };
         let slis = vec![
             judged("p95".to_owned(), p95, Bound::Below(number(0.5))),
             judged(self.say("queue"), queue, Bound::Above(number(-3.0))),
         ];
         let at = Timestamp::from_millis(self.now + 10_000);
-        let observation = Observation { at, window: Duration::from_secs(60), verdict: overall(&slis), slis };
+        let observation = Observation::plain(at, Duration::from_secs(60), slis);
         self.push(
             10_000,
             Entry::Observed { rollout: self.id.clone(), step: step(Action::Watch), observation },

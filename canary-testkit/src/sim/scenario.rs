@@ -6,7 +6,9 @@ use std::time::Duration;
 use canary_core::analysis::Number;
 use canary_core::fleet::NodeId;
 use canary_core::journal::Wish;
-use canary_core::spec::{Bound, OnDrainTimeout, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{
+    Bound, Judging, OnDrainTimeout, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+};
 use canary_core::traits::{ErrorKind, SliKind};
 
 use super::rng::Rng;
@@ -212,6 +214,7 @@ fn spec(nodes: usize, rng: &mut Rng) -> RolloutSpec {
         kind: SliKind::ErrorRatio { metric, status_label: label },
         bound: Bound::Below(bound),
         min_requests: 1,
+        judging: SliJudging::default(),
     };
     spec.watch = (!rng.once_in(5)).then(|| WatchPolicy {
         window: Duration::from_secs(3600),
@@ -221,6 +224,7 @@ fn spec(nodes: usize, rng: &mut Rng) -> RolloutSpec {
         slis: vec![sli],
         hold_budget: Duration::from_secs(1800),
         on_inconclusive: if rng.once_in(2) { OnInconclusive::Keep } else { OnInconclusive::RollBack },
+        judging: Judging::default(),
     });
     spec
 }

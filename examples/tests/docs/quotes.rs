@@ -133,6 +133,10 @@ fn judging_tells_every_hold() {
         HoldReason::SeveralSeries { count: 2 },
         HoldReason::OutOfBuckets { largest: number("0.25") },
         HoldReason::Warnings { warnings: vec!["…".to_owned()] },
+        HoldReason::Filling,
+        HoldReason::Uncalibrated { evidence: "…".to_owned() },
+        HoldReason::NoisierThanHistory { evidence: "…".to_owned() },
+        HoldReason::Score { green: 2, all: 3 },
     ];
     let text = read("docs/judging.md");
     for hold in all {
@@ -146,7 +150,11 @@ fn judging_tells_every_hold() {
             | HoldReason::Infinite
             | HoldReason::SeveralSeries { .. }
             | HoldReason::OutOfBuckets { .. }
-            | HoldReason::Warnings { .. } => format!("`{hold}`"),
+            | HoldReason::Warnings { .. }
+            | HoldReason::Filling
+            | HoldReason::Uncalibrated { .. }
+            | HoldReason::NoisierThanHistory { .. }
+            | HoldReason::Score { .. } => format!("`{hold}`"),
         };
         assert!(text.contains(&listed), "docs/judging.md does not tell {listed}");
     }

@@ -10,7 +10,9 @@ use canary_core::engine::{Backends, Order, Outcome, WayBackSearch, roll_out};
 use canary_core::fleet::{Artifact, MetricName, ServiceName};
 use canary_core::journal::{FileJournal, RolloutId, Writer};
 use canary_core::plan;
-use canary_core::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{
+    Bound, Judging, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+};
 use canary_core::traits::{Clock, EventSink, Release, SliKind, SystemClock};
 use canary_demo::service::stamp;
 use canary_local::{Sandbox, SandboxConfig};
@@ -174,7 +176,13 @@ fn watch() -> Option<WatchPolicy> {
     let requests = MetricName::new("veza_gin_http_requests_total").ok()?;
     let status_label = MetricName::new("status").ok()?;
     let sli = |name: &str, kind, bound: &str| {
-        Some(Sli { name: name.to_owned(), kind, bound: Bound::Below(bound.parse().ok()?), min_requests: 20 })
+        Some(Sli {
+            name: name.to_owned(),
+            kind,
+            bound: Bound::Below(bound.parse().ok()?),
+            min_requests: 20,
+            judging: SliJudging::default(),
+        })
     };
     let p95 = SliKind::Quantile { metric: latency, quantile: Ratio::new(0.95)? };
     let errors = SliKind::ErrorRatio { metric: requests, status_label };
@@ -186,5 +194,6 @@ fn watch() -> Option<WatchPolicy> {
         slis: vec![sli("p95", p95, "0.5")?, sli("error_ratio", errors, "0.005")?],
         hold_budget: Duration::from_secs(20),
         on_inconclusive: OnInconclusive::RollBack,
+        judging: Judging::default(),
     })
 }

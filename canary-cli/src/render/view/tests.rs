@@ -7,7 +7,7 @@ use std::time::Duration;
 use canary_core::analysis::{HoldReason, Observation, SliVerdict, Verdict};
 use canary_core::engine::FailureClass;
 use canary_core::plan::{PlannedNode, Work};
-use canary_core::spec::{OnInconclusive, Sli, WatchPolicy, WatchSubject};
+use canary_core::spec::{Judging, OnInconclusive, Sli, SliJudging, WatchPolicy, WatchSubject};
 use canary_core::traits::{Server, SliKind, Weight};
 
 use super::*;
@@ -30,6 +30,7 @@ fn watched() -> Plan {
         kind: SliKind::Expression { promql: "1".to_owned() },
         bound: canary_core::spec::Bound::Below(bound.parse().unwrap()),
         min_requests: 1,
+        judging: SliJudging::default(),
     };
     plan.spec.watch = Some(WatchPolicy {
         window: Duration::from_secs(3600),
@@ -39,6 +40,7 @@ fn watched() -> Plan {
         slis: vec![sli("p95", "0.5"), sli("error_ratio", "0.005")],
         hold_budget: Duration::from_secs(1800),
         on_inconclusive: OnInconclusive::Keep,
+        judging: Judging::default(),
     });
     let canary = plan.spec.canary.clone();
     let at = plan.steps.iter().position(|step| step.action == Action::ProveTraffic).unwrap();
@@ -108,7 +110,7 @@ impl Teller {
         let verdict = canary_core::analysis::overall(&slis);
         assert!(values.is_some() || verdict == Verdict::Hold);
         let at = second(self.at);
-        let observation = Observation { at, window: Duration::from_secs(60), verdict, slis };
+        let observation = Observation { verdict, ..Observation::plain(at, Duration::from_secs(60), slis) };
         let step = Step::forward(&node("backend-api-2"), Action::Watch);
         self.tell(Entry::Observed { rollout: self.rollout.clone(), step, observation });
     }

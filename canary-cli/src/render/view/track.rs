@@ -118,6 +118,8 @@ fn height(bound: Bound, value: Number) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::render::paint::Paint;
 
@@ -129,7 +131,15 @@ mod tests {
             Some(value) if bound.holds(value.value()) => SliVerdict::Green,
             Some(_) => SliVerdict::Red,
         };
-        JudgedSli { sli: "p95".to_owned(), value, bound, events: None, verdict, queries: Vec::new() }
+        JudgedSli {
+            sli: "p95".to_owned(),
+            value,
+            bound,
+            events: None,
+            verdict,
+            beside: BTreeMap::new(),
+            queries: Vec::new(),
+        }
     }
 
     fn drawn(bound: Bound, values: &[Option<f64>], width: usize, glyphs: &Glyphs) -> String {

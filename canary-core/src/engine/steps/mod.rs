@@ -1,11 +1,13 @@
 //! One file a step. Each may be run again after any crash, and then leaves the same state as one run would.
 
+mod compare;
 mod drain;
 mod enable;
 mod health;
 mod install;
 mod out;
 mod pause;
+mod probe;
 mod prove;
 mod restart;
 mod stage;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::watch::{observe, watched};
-use crate::analysis::Verdict;
+use super::probe::slis;
+use super::watch::watched;
+use crate::analysis::{Observation, Verdict, WatchState};
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::Entry;
@@ -30,7 +31,13 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         if let Some((policy, source)) = &watched
             && now >= next_probe
         {
-            let observation = observe(cx, policy, *source).await?;
+            let at = cx.backends.clock.now();
+            let state = cx.history().paused_watch().cloned().unwrap_or_else(|| WatchState::new(at));
+            // The node was in rotation before the pause; its whole window may be looked at.
+            let window = policy.rate_window.max(policy.interval);
+            let slis = slis(cx, policy, *source, at, window).await;
+            let observation =
+                Observation::judged(policy, state.patience, (at, window), slis, None, Vec::new());
             let (verdict, reason) = (observation.verdict, observation.reason());
             let rollout = cx.recorder.rollout.clone();
             cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;

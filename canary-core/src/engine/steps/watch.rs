@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
-use crate::analysis::{Observation, WatchNext, WatchState, judge, overall};
+use super::compare::Comparing;
+use super::probe::slis;
+use crate::analysis::{Observation, WatchNext, WatchState};
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
-use crate::fleet::NodeId;
 use crate::journal::Entry;
-use crate::spec::{WatchPolicy, WatchSubject};
+use crate::spec::WatchPolicy;
 use crate::time::Timestamp;
-use crate::traits::{Progress, SliQuery, SliSource, Subject};
+use crate::traits::{Progress, SliSource};
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let Some((policy, source)) = watched(cx)? else { return Ok(false) };
+    let mut comparing = Comparing::of(cx, policy, source, &state(cx));
     loop {
         let state = state(cx);
         match state.next(policy) {
             WatchNext::Probe(at) => {
                 wait_until(cx, policy, &state, at).await;
-                let observation = observe(cx, policy, source).await?;
+                let observation = observe(cx, policy, source, &state, comparing.as_mut()).await?;
                 let rollout = cx.recorder.rollout.clone();
                 cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;
             }
@@ -47,6 +49,9 @@ fn finish(cx: &StepCx<'_>, state: &WatchState, end: WatchNext) -> StepOutcome {
     cx.fact("probes", state.probes);
     cx.fact("watched_ms", state.covered.as_millis());
     cx.fact("held_ms", state.held.as_millis());
+    if let Some(poll) = state.polls.last() {
+        cx.fact("compared", &poll.judgement.evidence);
+    }
     match end {
         WatchNext::Red(why) => Err(Failure::new(FailureClass::Red, why)),
         WatchNext::Inconclusive(why) => Err(Failure::new(FailureClass::Inconclusive, why)),
@@ -85,41 +90,20 @@ async fn wait_until(cx: &StepCx<'_>, policy: &WatchPolicy, state: &WatchState, a
     }
 }
 
-/// Asks every SLI about one instant and judges the answers.
-///
-/// A source that cannot be asked is a reason to hold, not a failed step; the probe's own spacing is the retry.
-pub(super) async fn observe(
+/// Asks every SLI about one instant, compares, and lets the judges speak.
+async fn observe(
     cx: &StepCx<'_>,
     policy: &WatchPolicy,
     source: &dyn SliSource,
+    state: &WatchState,
+    comparing: Option<&mut Comparing<'_>>,
 ) -> Result<Observation, Failure> {
     let at = cx.backends.clock.now();
-    let window = state(cx).look_back(policy, at);
-    let subject = subject(policy, &cx.plan.spec.canary);
-    let queries: Vec<SliQuery> = policy
-        .slis
-        .iter()
-        .map(|sli| SliQuery {
-            name: sli.name.clone(),
-            kind: sli.kind.clone(),
-            subject: subject.clone(),
-            window,
-            at,
-        })
-        .collect();
-    let mut answers = source.sample(&queries).await.into_iter();
-    let missing = || Err("the source gave no answer".to_owned());
-    let slis: Vec<_> = policy
-        .slis
-        .iter()
-        .map(|sli| judge(sli, answers.next().map_or_else(missing, |a| a.map_err(|e| e.chain()))))
-        .collect();
-    Ok(Observation { at, window, verdict: overall(&slis), slis })
-}
-
-fn subject(policy: &WatchPolicy, canary: &NodeId) -> Subject {
-    match policy.subject {
-        WatchSubject::Pool => Subject::Pool,
-        WatchSubject::Canary => Subject::Nodes(vec![canary.clone()]),
-    }
+    let window = state.look_back(policy, at);
+    let slis = slis(cx, policy, source, at, window).await;
+    let (compared, holds) = match comparing {
+        Some(comparing) => comparing.poll(cx, at, state).await?,
+        None => (None, Vec::new()),
+    };
+    Ok(Observation::judged(policy, state.patience, (at, window), slis, compared, holds))
 }

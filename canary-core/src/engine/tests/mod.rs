@@ -16,7 +16,7 @@ use crate::analysis::Number;
 use crate::fleet::{Artifact, MetricName, PoolName, ServiceName};
 use crate::journal::{MemoryJournal, Wish};
 use crate::plan::{self, Action, Origin, WayBack, Work};
-use crate::spec::{Bound, OnInconclusive, RolloutSpec, Sli, WatchPolicy, WatchSubject};
+use crate::spec::{Bound, Judging, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject};
 use crate::time::Timestamp;
 use crate::traits::{AdminState, BackendError, ErrorKind, GateVerdict, SliKind};
 use world::{Behaviour, World, node, path};
@@ -112,9 +112,16 @@ fn watch() -> WatchPolicy {
         interval: Duration::from_secs(30),
         rate_window: Duration::from_secs(60),
         subject: WatchSubject::Pool,
-        slis: vec![Sli { name: "error_ratio".to_owned(), kind, bound, min_requests: 1 }],
+        slis: vec![Sli {
+            name: "error_ratio".to_owned(),
+            kind,
+            bound,
+            min_requests: 1,
+            judging: SliJudging::default(),
+        }],
         hold_budget: Duration::from_secs(600),
         on_inconclusive: OnInconclusive::Keep,
+        judging: Judging::default(),
     }
 }
 
