@@ -125,7 +125,8 @@ pub fn calibrated(
     fixed.against = against;
     fixed.weight = compared(sli).unwrap_or(0.0);
     fixed.margin = sli.judging.margin.map_or(fixed.margin, Number::value);
-    fixed.ruled_out = sli.judging.rules_out.map_or(fixed.ruled_out.max(fixed.margin * 1.2), Number::value);
+    fixed.ruled_out =
+        sli.judging.rules_out.map_or_else(|| fixed.ruled_out.max(fixed.margin * 1.2), Number::value);
     (fixed, remark)
 }
 

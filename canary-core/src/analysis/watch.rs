@@ -33,7 +33,7 @@ pub struct Observation {
     pub score: Option<Score>,
     /// The comparison with the baseline, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compared: Option<Compared>,
+    pub compared: Option<Box<Compared>>,
     /// Why the probe as a whole decides nothing, beside what its SLIs say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldReason>,
@@ -105,7 +105,7 @@ impl Observation {
         }
         verdicts.extend((!holds.is_empty()).then_some(Verdict::Hold));
         let verdict = if verdicts.is_empty() { Verdict::Green } else { combined(verdicts) };
-        Self { at, window, verdict, slis, patience, score, compared, holds }
+        Self { at, window, verdict, slis, patience, score, compared: compared.map(Box::new), holds }
     }
 
     /// What decides this verdict, as one line.
@@ -221,7 +221,7 @@ impl WatchState {
         if let Some(patience) = &observation.patience {
             self.patience = patience.state;
         }
-        self.polls.extend(observation.compared.clone());
+        self.polls.extend(observation.compared.as_deref().cloned());
     }
 
     /// The comparison as far as it is recorded.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::support::{Backend, Haproxy, PATIENCE, node, pool, two_nodes, until};
 use canary_core::fleet::{HttpPath, PoolName};
 use canary_core::traits::{
-    AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, Retry, Server, Weight,
+    AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, PoolState, Retry, Server,
+    Weight,
 };
 use canary_haproxy::codec::SocketLevel;
 use canary_haproxy::{Command, HaproxyConfig, HaproxyLoadBalancer, TcpTransport, Transport, UnixTransport};
