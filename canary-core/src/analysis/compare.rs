@@ -241,14 +241,13 @@ impl Compared {
     /// Takes a poll into account.
     #[must_use]
     pub fn poll(watch: &mut OddsWatch, tables: Vec<Vec<Table>>, elapsed: Duration) -> Self {
-        let strata: Vec<Vec<Vec<Table>>> = strata(&tables);
-        let judgement = watch.observe(&strata, elapsed);
+        let judgement = take(watch, &tables, elapsed);
         Self { tables, elapsed, judgement, closing: watch.finish().verdict }
     }
 
     /// Takes a recorded poll into account again.
     pub fn replay(&self, watch: &mut OddsWatch) {
-        watch.observe(&strata(&self.tables), self.elapsed);
+        take(watch, &self.tables, self.elapsed);
     }
 
     /// Whether the canary looks worse by half of the evidence that red takes.
@@ -258,7 +257,14 @@ impl Compared {
     }
 }
 
-/// One stratum a table.
-fn strata(tables: &[Vec<Table>]) -> Vec<Vec<Vec<Table>>> {
-    tables.iter().map(|sli| sli.iter().map(|table| vec![*table]).collect()).collect()
+/// Lets a watch take one poll; one without any data is no time watched.
+fn take(watch: &mut OddsWatch, tables: &[Vec<Table>], elapsed: Duration) -> OddsJudgement {
+    if tables.iter().all(Vec::is_empty) {
+        watch.skip(elapsed);
+        return watch.observe(&[], Duration::ZERO);
+    }
+    // One stratum a table.
+    let strata: Vec<Vec<Vec<Table>>> =
+        tables.iter().map(|sli| sli.iter().map(|table| vec![*table]).collect()).collect();
+    watch.observe(&strata, elapsed)
 }

@@ -62,6 +62,11 @@ pub enum HoldReason {
         /// The evidence, in words.
         evidence: String,
     },
+    /// The baseline is outside the bound as well, and the canary not much worse.
+    CommonFault {
+        /// The baseline's value.
+        baseline: Number,
+    },
     /// The score is neither high enough nor low enough.
     Score {
         /// The weight of green SLIs over all.
@@ -99,6 +104,8 @@ pub enum HoldKind {
     Uncalibrated,
     /// [`HoldReason::NoisierThanHistory`].
     NoisierThanHistory,
+    /// [`HoldReason::CommonFault`].
+    CommonFault,
     /// [`HoldReason::Score`].
     Score,
 }
@@ -120,6 +127,7 @@ impl HoldKind {
             Self::Filling => "filling",
             Self::Uncalibrated => "uncalibrated",
             Self::NoisierThanHistory => "noisier_than_history",
+            Self::CommonFault => "common_fault",
             Self::Score => "score",
         }
     }
@@ -148,6 +156,7 @@ impl HoldReason {
             Self::Filling => HoldKind::Filling,
             Self::Uncalibrated { .. } => HoldKind::Uncalibrated,
             Self::NoisierThanHistory { .. } => HoldKind::NoisierThanHistory,
+            Self::CommonFault { .. } => HoldKind::CommonFault,
             Self::Score { .. } => HoldKind::Score,
         }
     }
@@ -174,6 +183,13 @@ impl fmt::Display for HoldReason {
             }
             Self::NoisierThanHistory { evidence } => {
                 write!(f, "worse than the baseline, but noisier than before the release: {evidence}")
+            }
+            Self::CommonFault { baseline } => {
+                write!(
+                    f,
+                    "outside the bound as the baseline is ({}): trouble that all nodes share",
+                    round(*baseline)
+                )
             }
             Self::Score { green, all } => write!(f, "score undecided: {green} of {all} green"),
         }
@@ -318,6 +334,21 @@ pub fn judge(sli: &Sli, answer: Result<Sample, String>, filling: bool) -> Judged
         verdict,
         beside: BTreeMap::new(),
         queries: sample.queries,
+    }
+}
+
+impl JudgedSli {
+    /// Notes what the baseline has. Where it is outside the bound as well and the canary not `much_worse` times as bad, red
+    /// becomes a hold.
+    pub fn share_fault(&mut self, baseline: Number, much_worse: f64) {
+        let alike = |value: Number| match self.bound {
+            Bound::Below(_) => value.value() <= baseline.value() * much_worse,
+            Bound::Above(_) => value.value() * much_worse >= baseline.value(),
+        };
+        let outside = !self.bound.holds(baseline.value());
+        if self.verdict == SliVerdict::Red && outside && self.value.is_some_and(alike) {
+            self.verdict = SliVerdict::Hold { why: HoldReason::CommonFault { baseline } };
+        }
     }
 }
 

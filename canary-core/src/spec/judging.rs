@@ -9,6 +9,7 @@ use super::defaults;
 use crate::analysis::{HoldKind, Number, Ratio, Role, ScoreBounds, ThresholdOptions};
 use crate::spec::WatchSubject;
 use crate::time::millis;
+use crate::traits::SliKind;
 
 /// The judges of a watch. Any red of any of them is red; any hold holds.
 ///
@@ -26,6 +27,18 @@ pub struct Judging {
     pub hold_budgets: BTreeMap<HoldKind, HoldBudget>,
     /// Also reads what the baseline has, to be told beside the canary's values.
     pub side_by_side: bool,
+    /// What it means when canary and baseline are outside a bound alike; needs `side_by_side`.
+    pub common_fault: CommonFault,
+}
+
+/// What it means when the baseline is outside the bound, too, and the canary not much worse than it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommonFault {
+    /// Red: the bound holds whatever the others do.
+    Red,
+    /// A hold: trouble that all nodes share says nothing about the release.
+    Hold,
 }
 
 impl Default for Judging {
@@ -36,6 +49,7 @@ impl Default for Judging {
             odds: None,
             hold_budgets: BTreeMap::new(),
             side_by_side: false,
+            common_fault: CommonFault::Red,
         }
     }
 }
@@ -139,6 +153,13 @@ impl Default for SliJudging {
 }
 
 impl SliJudging {
+    /// The odds ratio that is much worse than the baseline: 2 for errors, 1.5 for anything else, unless said.
+    #[must_use]
+    pub fn much_worse(&self, kind: &SliKind) -> f64 {
+        let usual = if matches!(kind, SliKind::ErrorRatio { .. }) { 2.0 } else { 1.5 };
+        self.rules_out.map_or(usual, Number::value)
+    }
+
     /// What in it contradicts itself.
     pub(super) fn problems(&self, sli: &str) -> Vec<String> {
         let mut problems = Vec::new();

@@ -7,7 +7,7 @@ mod watch;
 
 use serde::{Deserialize, Serialize};
 
-pub use judging::{HoldBudget, Judging, OddsRules, SliJudging, Unproven};
+pub use judging::{CommonFault, HoldBudget, Judging, OddsRules, SliJudging, Unproven};
 pub use policy::{DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, PausePolicy, RetryPolicy};
 pub use watch::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
 

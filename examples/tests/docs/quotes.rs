@@ -137,6 +137,7 @@ fn judging_tells_every_hold() {
         HoldReason::Uncalibrated { evidence: "…".to_owned() },
         HoldReason::NoisierThanHistory { evidence: "…".to_owned() },
         HoldReason::Score { green: 2, all: 3 },
+        HoldReason::CommonFault { baseline: number("0.03") },
     ];
     let text = read("docs/judging.md");
     for hold in all {
@@ -154,6 +155,7 @@ fn judging_tells_every_hold() {
             | HoldReason::Filling
             | HoldReason::Uncalibrated { .. }
             | HoldReason::NoisierThanHistory { .. }
+            | HoldReason::CommonFault { .. }
             | HoldReason::Score { .. } => format!("`{hold}`"),
         };
         assert!(text.contains(&listed), "docs/judging.md does not tell {listed}");

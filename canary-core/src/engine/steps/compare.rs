@@ -1,5 +1,7 @@
 //! The comparison of a watch with its baseline: fixed once from the past, then counted poll by poll.
 
+use std::time::Duration;
+
 use crate::analysis::odds::{CounterMemory, Distrust, OddsVerdict, OddsWatch};
 use crate::analysis::{Compared, Comparison, HoldReason, WatchState, calibrated, compared, tables};
 use crate::engine::cx::{Failure, StepCx};
@@ -18,6 +20,8 @@ pub(super) struct Comparing<'a> {
     baseline: Vec<NodeId>,
     slis: Vec<&'a Sli>,
     memories: Vec<CounterMemory>,
+    /// When the counters were read last.
+    counted: Option<Timestamp>,
     watch: Option<(Comparison, OddsWatch)>,
 }
 
@@ -38,7 +42,17 @@ impl<'a> Comparing<'a> {
         let baseline = cx.plan.baseline();
         let watch = state.comparison.clone().zip(state.odds());
         let canary = &cx.plan.spec.canary;
-        (!slis.is_empty()).then_some(Self { policy, rules, source, canary, baseline, slis, memories, watch })
+        (!slis.is_empty()).then_some(Self {
+            policy,
+            rules,
+            source,
+            canary,
+            baseline,
+            slis,
+            memories,
+            counted: None,
+            watch,
+        })
     }
 
     /// Counts what came since the last poll. Nothing is counted before the warm-up is over.
@@ -68,7 +82,9 @@ impl<'a> Comparing<'a> {
                 Vec::new()
             }));
         }
-        let poll = Compared::poll(watch, counted, at.since(state.last));
+        // The first reading only learns where the counters stand.
+        let elapsed = self.counted.replace(at).map_or(Duration::ZERO, |before| at.since(before));
+        let poll = Compared::poll(watch, counted, elapsed);
         let evidence = || poll.judgement.evidence.to_string();
         match poll.judgement.verdict {
             OddsVerdict::Hold(Distrust::Uncalibrated) => {

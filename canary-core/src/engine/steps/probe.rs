@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::analysis::{JudgedSli, Number, Whose, judge};
 use crate::engine::cx::StepCx;
 use crate::fleet::NodeId;
-use crate::spec::{Sli, WatchPolicy, WatchSubject};
+use crate::spec::{CommonFault, Sli, WatchPolicy, WatchSubject};
 use crate::time::Timestamp;
 use crate::traits::{BackendError, Reading, Sample, SliKind, SliQuery, SliSource, Subject};
 
@@ -35,8 +35,11 @@ pub(super) async fn slis(
         judged.push(judge(sli, answer, filling));
     }
     for ((sli, whose, _), answer) in beside.into_iter().zip(answers) {
-        if let Some(value) = told(answer) {
-            judged[sli].beside.insert(whose, value);
+        let Some(value) = told(answer) else { continue };
+        judged[sli].beside.insert(whose, value);
+        if whose == Whose::Baseline && policy.judging.common_fault == CommonFault::Hold {
+            let much_worse = policy.slis[sli].judging.much_worse(&policy.slis[sli].kind);
+            judged[sli].share_fault(value, much_worse);
         }
     }
     judged

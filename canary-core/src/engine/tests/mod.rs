@@ -4,6 +4,7 @@ mod account;
 mod control;
 mod crash;
 mod in_hand;
+mod judges;
 mod out;
 mod world;
 
