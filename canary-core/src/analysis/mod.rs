@@ -2,6 +2,7 @@
 
 mod compare;
 mod histogram;
+mod hold;
 mod number;
 pub mod odds;
 mod score;
@@ -15,8 +16,9 @@ mod tests;
 
 pub use compare::{Compared, Comparison, calibrated, compared, tables};
 pub use histogram::{Bucket, HistogramError, Quantile, quantile};
+pub use hold::{HoldKind, HoldReason};
 pub use number::{Number, NumberError, Ratio};
 pub use score::{Role, Score, ScoreBounds, combined, score};
 pub use threshold::{FailureBudget, ThresholdOptions, ThresholdState, ThresholdVerdict};
-pub use verdict::{HoldKind, HoldReason, JudgedSli, SliVerdict, Verdict, Whose, judge, overall, round};
+pub use verdict::{JudgedSli, SliVerdict, Verdict, Whose, judge, overall, round};
 pub use watch::{Observation, Patience, WatchNext, WatchState};

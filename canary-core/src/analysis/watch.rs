@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{Compared, Comparison};
+use super::hold::{HoldKind, HoldReason};
 use super::odds::{OddsVerdict, OddsWatch};
 use super::score::{Role, Score, combined, score};
 use super::threshold::{ThresholdOptions, ThresholdState, ThresholdVerdict};
-use super::verdict::{HoldKind, HoldReason, JudgedSli, SliVerdict, Verdict, overall};
+use super::verdict::{JudgedSli, SliVerdict, Verdict, overall};
 use crate::spec::{Unproven, WatchPolicy};
 use crate::time::{Timestamp, millis};
 
