@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use canary_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
@@ -64,10 +65,13 @@ pub(crate) struct Element {
     pub(crate) value: Option<Point>,
 }
 
-/// One series with its raw samples.
+/// One series with several samples.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Series {
-    /// The samples, oldest first.
+    /// Its labels.
+    #[serde(default)]
+    pub(crate) metric: BTreeMap<String, String>,
+    /// The samples, oldest first; none of a native histogram.
     #[serde(default)]
     pub(crate) values: Vec<Point>,
 }
@@ -79,6 +83,13 @@ pub(crate) struct Point {
     pub(crate) time: f64,
     /// The value; may be NaN or infinite.
     pub(crate) value: f64,
+}
+
+impl Point {
+    /// The time, to the millisecond, which is what Prometheus keeps.
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        Timestamp::from_millis((self.time * 1000.0).round() as u64)
+    }
 }
 
 impl<'de> Deserialize<'de> for Point {

@@ -46,14 +46,37 @@ impl PrometheusClient {
 
     /// Evaluates `promql` at one explicit instant, so that retries and sibling queries see the same data.
     pub(crate) async fn query(&self, promql: &str, at: Timestamp) -> Result<Answer, BackendError> {
-        let operation = "query";
         let form = [("query", promql), ("time", &at.as_seconds_text())];
+        self.ask("query", "/api/v1/query", promql, &form).await
+    }
+
+    /// Evaluates `promql` at `first` and every `step` after it, up to `last`.
+    pub(crate) async fn range(
+        &self,
+        promql: &str,
+        first: Timestamp,
+        last: Timestamp,
+        step: Duration,
+    ) -> Result<Answer, BackendError> {
+        let (first, last) = (first.as_seconds_text(), last.as_seconds_text());
+        let step = format!("{}.{:03}", step.as_secs(), step.subsec_millis());
+        let form = [("query", promql), ("start", &first), ("end", &last), ("step", &step)];
+        self.ask("query range", "/api/v1/query_range", promql, &form).await
+    }
+
+    async fn ask(
+        &self,
+        operation: &str,
+        path: &str,
+        promql: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Answer, BackendError> {
         let request = self
             .http
-            .request(Method::POST, "/api/v1/query")
+            .request(Method::POST, path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
-            .body(form_encoded(&form));
+            .body(form_encoded(form));
         let reply = self.http.send(operation, request).await?;
         let envelope: Envelope<QueryData> =
             success(&reply, operation).map_err(|error| error.with("promql", promql))?;

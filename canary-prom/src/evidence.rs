@@ -20,12 +20,27 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     pub(crate) fn note(&mut self, query: &str, reply: &str, answer: &Answer) {
+        self.warned(answer);
+        self.tell(query.to_owned(), reply);
+    }
+
+    /// Keeps an answer's warnings.
+    pub(crate) fn warned(&mut self, answer: &Answer) {
         for warning in &answer.warnings {
             if !self.warnings.contains(warning) {
                 self.warnings.push(warning.clone());
             }
         }
-        self.queries.push(ExecutedQuery { query: query.to_owned(), reply: reading::evidence(reply) });
+    }
+
+    /// Keeps what was asked, perhaps in several requests, and answered.
+    pub(crate) fn tell(&mut self, query: String, reply: &str) {
+        self.queries.push(ExecutedQuery { query, reply: reading::evidence(reply) });
+    }
+
+    /// The warnings and the queries.
+    pub(crate) fn parts(self) -> (Vec<String>, Vec<ExecutedQuery>) {
+        (self.warnings, self.queries)
     }
 
     /// Marks the query whose rate has nothing to go by.

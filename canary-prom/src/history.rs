@@ -27,6 +27,8 @@ pub(crate) struct Scraped {
     at: Timestamp,
     metrics: Arc<BTreeSet<String>>,
     series: HashMap<SeriesId, f64>,
+    /// The times that the page itself gives samples, of which most give none.
+    times: HashMap<SeriesId, Timestamp>,
     started: Option<f64>,
     /// The newest time the page itself gives a sample.
     newest: Option<Timestamp>,
@@ -39,7 +41,8 @@ impl Scraped {
         metrics: Arc<BTreeSet<String>>,
         samples: Vec<MetricSample>,
     ) -> Result<Self, String> {
-        let mut scraped = Self { at, metrics, series: HashMap::new(), started: None, newest: None };
+        let (series, times) = (HashMap::new(), HashMap::new());
+        let mut scraped = Self { at, metrics, series, times, started: None, newest: None };
         for sample in samples {
             let time = sample.timestamp_ms.and_then(|ms| u64::try_from(ms).ok()).map(Timestamp::from_millis);
             if sample.name == START_TIME {
@@ -48,6 +51,9 @@ impl Scraped {
                 scraped.newest = scraped.newest.max(time);
             }
             let id = SeriesId { metric: sample.name, labels: sample.labels.into_iter().collect() };
+            if let Some(time) = time {
+                scraped.times.insert(id.clone(), time);
+            }
             if let Some(old) = scraped.series.insert(id.clone(), sample.value) {
                 return Err(format!(
                     "series {}{:?} is there twice ({old} and {})",
@@ -61,6 +67,16 @@ impl Scraped {
     /// The series of one metric.
     pub(crate) fn of<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (&'a SeriesId, f64)> {
         self.series.iter().filter(move |(id, _)| id.metric == metric).map(|(id, value)| (id, *value))
+    }
+
+    /// Whether this is the scrape of an instant, and kept all of these metrics.
+    pub(crate) fn is_of(&self, at: Timestamp, metrics: &BTreeSet<String>) -> bool {
+        self.at == at && metrics.is_subset(&self.metrics)
+    }
+
+    /// When a sample is of: the scrape's time, unless the page gives it an earlier one.
+    pub(crate) fn time(&self, series: &SeriesId) -> Timestamp {
+        self.times.get(series).copied().map_or(self.at, |time| time.min(self.at))
     }
 
     /// How old the newest sample was at the scrape: nothing, unless the page gives times.

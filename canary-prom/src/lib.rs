@@ -3,11 +3,13 @@
 mod api;
 mod client;
 mod config;
+mod counters;
 mod evidence;
 pub mod exposition;
 mod facts;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod growth;
 mod history;
 mod metrics_source;
 mod promql;

@@ -10,12 +10,14 @@ use canary_core::analysis::Number;
 use canary_core::fleet::NodeId;
 use canary_core::time::Timestamp;
 use canary_core::traits::{
-    BackendError, ErrorKind, ExecutedQuery, Sample, SliFacts, SliKind, SliQuery, SliSource, Subject,
+    BackendError, CounterHistory, CounterQuery, Counters, ErrorKind, ExecutedQuery, Sample, SliFacts,
+    SliKind, SliQuery, SliSource, Subject,
 };
 use canary_http::HttpClient;
 use tokio::task::JoinSet;
 
 use crate::config::ConfigError;
+use crate::counters::{self, RawSeries};
 use crate::history::History;
 use crate::scrape::{BACKEND, Failure, error, scrape};
 use crate::total::Total;
@@ -62,10 +64,12 @@ impl fmt::Debug for MetricsConfig {
 
 /// Reads SLIs from the nodes' own metrics pages, by what their counters gained between two scrapes.
 ///
-/// Each [`SliSource::sample`] scrapes the nodes it is about, once, and keeps the metrics it was ever asked about: the
-/// first call for a metric can only say [`Reading::NoTraffic`](canary_core::traits::Reading::NoTraffic) with `events`
-/// unknown. Scrapes carry the latest `at` of the queries they answer, which must be about now. A node that cannot be scraped fails every query about it. The operator's own PromQL is
-/// unsupported. A call returns within [`MetricsConfig::timeout`] and the time to read the pages.
+/// Each [`SliSource::sample`] and [`SliSource::counters`] scrapes the nodes it is about, once, unless that was done for the
+/// same instant already, and keeps the metrics it was ever asked about: the first call for a metric can only say
+/// [`Reading::NoTraffic`](canary_core::traits::Reading::NoTraffic) with `events` unknown. Scrapes carry the latest `at`
+/// of the queries they answer, which must be about now. A node that cannot be scraped fails every query about it. The
+/// operator's own PromQL and a history of counters are unsupported. A call returns within [`MetricsConfig::timeout`] and
+/// the time to read the pages.
 pub struct MetricsSource {
     clients: BTreeMap<NodeId, HttpClient>,
     stale_after: Duration,
@@ -109,20 +113,31 @@ impl MetricsSource {
     fn nodes(&self, subject: &Subject) -> Result<Vec<NodeId>, BackendError> {
         match subject {
             Subject::Pool => Ok(self.clients.keys().cloned().collect()),
-            Subject::Nodes(nodes) if nodes.is_empty() => Err(refusal::no_nodes()),
-            Subject::Nodes(nodes) => match nodes.iter().find(|node| !self.clients.contains_key(*node)) {
-                Some(unknown) => {
-                    Err(error(ErrorKind::NotFound, "no metrics page is configured for the node")
-                        .with("node", unknown))
-                }
-                None => Ok(nodes.clone()),
-            },
+            Subject::Nodes(nodes) => self.configured(nodes).map(<[_]>::to_vec),
         }
     }
 
-    /// Scrapes these nodes at once and remembers what they said; gives what failed.
-    async fn scrape(&self, nodes: BTreeSet<NodeId>, at: Timestamp) -> HashMap<NodeId, Failure> {
-        let metrics = self.state(|state| Arc::clone(&state.metrics));
+    /// These nodes, if each has a page.
+    fn configured<'a>(&self, nodes: &'a [NodeId]) -> Result<&'a [NodeId], BackendError> {
+        match nodes.iter().find(|node| !self.clients.contains_key(*node)) {
+            _ if nodes.is_empty() => Err(refusal::no_nodes()),
+            Some(unknown) => Err(error(ErrorKind::NotFound, "no metrics page is configured for the node")
+                .with("node", unknown)),
+            None => Ok(nodes),
+        }
+    }
+
+    /// Scrapes these nodes at once and remembers what they said; gives what failed. A node that was scraped for this
+    /// instant is not scraped again.
+    async fn scrape(&self, mut nodes: BTreeSet<NodeId>, at: Timestamp) -> HashMap<NodeId, Failure> {
+        let metrics = self.state(|state| {
+            let metrics = Arc::clone(&state.metrics);
+            nodes.retain(|node| {
+                let last = state.nodes.get(node).and_then(History::last);
+                !last.is_some_and(|last| last.is_of(at, &metrics))
+            });
+            metrics
+        });
         let mut scrapes = JoinSet::new();
         for node in &nodes {
             let Some(client) = self.clients.get(node).cloned() else { continue };
@@ -149,12 +164,12 @@ impl MetricsSource {
     }
 
     /// Remembers which metrics and windows are asked about.
-    fn expect<'a>(&self, queries: impl Iterator<Item = &'a SliQuery>) {
+    fn expect<'a>(&self, queries: impl Iterator<Item = (&'a SliKind, Duration)>) {
         self.state(|state| {
             let mut metrics = BTreeSet::clone(&state.metrics);
-            for query in queries {
-                metrics.extend(counter_of(&query.kind));
-                state.keep = state.keep.max(query.window * 2);
+            for (kind, window) in queries {
+                metrics.extend(counter_of(kind));
+                state.keep = state.keep.max(window * 2);
             }
             state.metrics = Arc::new(metrics);
         });
@@ -179,6 +194,36 @@ impl MetricsSource {
         let queries = vec![ExecutedQuery { query: asked, reply: reading::evidence(&total.to_string()) }];
         Ok(Sample { reading, events, age: total.age(), warnings: Vec::new(), queries })
     }
+
+    /// Answers a query from the last scrapes.
+    fn counted(
+        &self,
+        query: &CounterQuery,
+        failed: &HashMap<NodeId, Failure>,
+    ) -> Result<Counters, BackendError> {
+        let nodes: BTreeSet<_> = self.configured(&query.nodes)?.iter().collect();
+        let metric = counter_of(&query.kind).ok_or_else(no_promql)?;
+        if let Some(failure) = nodes.iter().find_map(|node| failed.get(*node)) {
+            return Err(failure.error());
+        }
+        let mut raw = Vec::new();
+        self.state(|state| {
+            let last = |node| state.nodes.get(node).and_then(History::last);
+            for (node, last) in nodes.iter().filter_map(|node| Some((*node, last(*node)?))) {
+                raw.extend(last.of(&metric).map(|(id, value)| RawSeries {
+                    node: node.clone(),
+                    labels: id.labels.clone(),
+                    samples: vec![(last.time(id), value)],
+                }));
+            }
+        });
+        let names: Vec<_> = nodes.iter().map(|node| node.as_str()).collect();
+        let asked = format!("{metric} of {}", names.join(", "));
+        let counted = counters::assemble(&query.kind, raw).map_err(|why| {
+            error(ErrorKind::Protocol, format!("{metric} cannot be counted from")).caused_by(why)
+        })?;
+        Ok(counters::answer(query, counted, asked))
+    }
 }
 
 #[async_trait]
@@ -188,7 +233,7 @@ impl SliSource for MetricsSource {
     }
 
     async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
-        self.expect(queries.iter());
+        self.expect(queries.iter().map(|query| (&query.kind, query.window)));
         let Some(at) = queries.iter().map(|query| query.at).max() else { return Vec::new() };
         let nodes = queries.iter().filter(|query| counter_of(&query.kind).is_some());
         let nodes = nodes.filter_map(|query| self.nodes(&query.subject).ok()).flatten().collect();
@@ -199,7 +244,7 @@ impl SliSource for MetricsSource {
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
         let metric = counter_of(&query.kind).ok_or_else(no_promql)?;
         let nodes = self.nodes(&query.subject)?;
-        self.expect(std::iter::once(query));
+        self.expect(std::iter::once((&query.kind, query.window)));
         let failed = self.scrape(nodes.iter().cloned().collect(), query.at).await;
         if let Some(failure) = nodes.iter().find_map(|node| failed.get(node)) {
             return Err(failure.error());
@@ -219,6 +264,29 @@ impl SliSource for MetricsSource {
             facts.scrape_interval = distances.get(distances.len() / 2).copied();
             Ok(facts)
         })
+    }
+
+    fn counts(&self) -> bool {
+        true
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        self.expect(queries.iter().map(|query| (&query.kind, Duration::ZERO)));
+        let Some(at) = queries.iter().map(|query| query.at).max() else { return Vec::new() };
+        let nodes = queries.iter().filter(|query| counter_of(&query.kind).is_some());
+        let nodes = nodes.filter_map(|query| self.configured(&query.nodes).ok()).flatten().cloned().collect();
+        let failed = self.scrape(nodes, at).await;
+        queries.iter().map(|query| self.counted(query, &failed)).collect()
+    }
+
+    async fn history(
+        &self,
+        query: &CounterQuery,
+        _covers: Duration,
+        _step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        let message = "metrics pages tell no past; only a Prometheus does";
+        Err(error(ErrorKind::Unsupported, message).with("sli", &query.name))
     }
 }
 

@@ -57,6 +57,18 @@ pub(crate) fn node_regex(nodes: &[NodeId]) -> String {
     format!("(?:{})(?::[0-9]+)?", names.join("|"))
 }
 
+/// The node whose name a label's value is, as [`node_regex`] matches it, and what follows the name there.
+pub(crate) fn node_of<'a, 'b>(value: &'b str, nodes: &'a [NodeId]) -> Option<(&'a NodeId, &'b str)> {
+    let port = |rest: &str| {
+        rest.strip_prefix(':')
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+    };
+    nodes.iter().find_map(|node| {
+        let rest = value.strip_prefix(node.as_str())?;
+        (rest.is_empty() || port(rest)).then_some((node, rest))
+    })
+}
+
 /// A duration as PromQL writes it, in whole milliseconds.
 pub(crate) fn duration(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
@@ -89,7 +101,7 @@ impl Selector {
     }
 
     /// Also demands that a label matches this regular expression.
-    pub(crate) fn matching(mut self, label: &MetricName, regex: &str) -> Self {
+    pub(crate) fn matching(mut self, label: impl fmt::Display, regex: &str) -> Self {
         self.matchers.push(format!("{label}=~{}", string(regex)));
         self
     }
@@ -125,6 +137,14 @@ mod tests {
     fn nodes_match_by_name_with_or_without_a_port() {
         assert_eq!(node_regex(&nodes(&["a-1", "10.0.0.1"])), "(?:a-1|10[.]0[.]0[.]1)(?::[0-9]+)?");
         assert_eq!(quote_meta("a^b\\c(d)"), "a\\^b\\\\c[(]d[)]");
+        let all = nodes(&["a-1", "a-10", "10.0.0.1"]);
+        let found = |value| node_of(value, &all).map(|(node, rest)| (node.as_str(), rest));
+        assert_eq!(found("a-1"), Some(("a-1", "")));
+        assert_eq!(found("a-10:8080"), Some(("a-10", ":8080")));
+        assert_eq!(found("10.0.0.1:1"), Some(("10.0.0.1", ":1")));
+        for other in ["", "a-", "a-1:", "a-1:x", "a-1 ", "A-1", "a-1:1:1", "10x0x0x1"] {
+            assert_eq!(found(other), None, "{other}");
+        }
     }
 
     #[test]

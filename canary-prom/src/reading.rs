@@ -52,6 +52,11 @@ pub(crate) fn events(count: f64) -> Option<u64> {
     (count.is_finite() && count >= 0.0).then_some(count as u64)
 }
 
+/// Whether a status is that of a failed request: 5xx.
+pub(crate) fn failed(status: &str) -> bool {
+    status.starts_with('5') && status.chars().count() == 3
+}
+
 /// A text cut to what evidence may hold.
 pub(crate) fn evidence(text: &str) -> String {
     if text.chars().count() <= REPLY {

@@ -1,14 +1,19 @@
 //! The Prometheus HTTP API as a source of SLIs.
 
+mod counting;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use canary_core::analysis::{Bucket, Ratio};
-use canary_core::fleet::MetricName;
+use canary_core::fleet::{MetricName, NodeId};
 use canary_core::time::Timestamp;
-use canary_core::traits::{BackendError, Reading, Sample, SliFacts, SliKind, SliQuery, SliSource, Subject};
+use canary_core::traits::{
+    BackendError, CounterHistory, CounterQuery, Counters, Reading, Sample, SliFacts, SliKind, SliQuery,
+    SliSource, Subject,
+};
 use tokio::task::JoinSet;
 
 use crate::api::{Element, QueryData};
@@ -28,7 +33,8 @@ const HORIZON: Duration = Duration::from_secs(3600);
 /// bound could never trip, and with NaN for no traffic.
 ///
 /// One call asks all queries at once, each with an explicit evaluation time; it returns within
-/// [`PrometheusConfig::timeout`], twice that for series that have vanished.
+/// [`PrometheusConfig::timeout`], twice that for series that have vanished. A history is asked for in parts, four at a
+/// time: it takes one timeout for 480 steps, five for the most there may be, 2000.
 #[derive(Clone)]
 pub struct PrometheusSource {
     inner: Arc<Inner>,
@@ -78,20 +84,7 @@ impl SliSource for PrometheusSource {
     }
 
     async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
-        let mut asked = JoinSet::new();
-        for (i, query) in queries.iter().enumerate() {
-            let (inner, query) = (Arc::clone(&self.inner), query.clone());
-            asked.spawn(async move { (i, inner.sample(&query).await) });
-        }
-        let mut answers: Vec<_> =
-            (0..queries.len()).map(|_| Err(refusal::broken("a query was broken off"))).collect();
-        while let Some(done) = asked.join_next().await {
-            // A task that panicked leaves the error above in its place.
-            if let Ok((i, answer)) = done {
-                answers[i] = answer;
-            }
-        }
-        answers
+        self.at_once(queries, |inner, query| async move { inner.sample(&query).await }).await
     }
 
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
@@ -114,6 +107,52 @@ impl SliSource for PrometheusSource {
             }
         }
     }
+
+    fn counts(&self) -> bool {
+        self.by_node()
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        self.at_once(queries, |inner, query| async move { inner.counters(&query).await }).await
+    }
+
+    async fn history(
+        &self,
+        query: &CounterQuery,
+        covers: Duration,
+        step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        self.inner.history(query, covers, step).await
+    }
+}
+
+impl PrometheusSource {
+    /// Asks all queries at once; answers in their order.
+    async fn at_once<Q, A, F>(
+        &self,
+        queries: &[Q],
+        ask: impl Fn(Arc<Inner>, Q) -> F + Send,
+    ) -> Vec<Result<A, BackendError>>
+    where
+        Q: Clone + Sync,
+        A: Send + 'static,
+        F: Future<Output = Result<A, BackendError>> + Send + 'static,
+    {
+        let mut asked = JoinSet::new();
+        for (i, query) in queries.iter().enumerate() {
+            let answer = ask(Arc::clone(&self.inner), query.clone());
+            asked.spawn(async move { (i, answer.await) });
+        }
+        let mut answers: Vec<_> =
+            (0..queries.len()).map(|_| Err(refusal::broken("a query was broken off"))).collect();
+        while let Some(done) = asked.join_next().await {
+            // A task that panicked leaves the error above in its place.
+            if let Ok((i, answer)) = done {
+                answers[i] = answer;
+            }
+        }
+        answers
+    }
 }
 
 impl Inner {
@@ -134,15 +173,32 @@ impl Inner {
         suffix: &str,
         query: &SliQuery,
     ) -> Result<Selector, BackendError> {
-        let mut selector = Selector::new(metric, suffix);
-        for (label, value) in &self.config.matchers {
-            selector = selector.equal(label, value);
+        match &query.subject {
+            Subject::Pool => Ok(self.everything(metric, suffix)),
+            Subject::Nodes(nodes) => self.of_nodes(metric, suffix, nodes).map(|(_, selector)| selector),
         }
-        match (&query.subject, &self.config.node_label) {
-            (Subject::Pool, _) => Ok(selector),
-            (Subject::Nodes(nodes), _) if nodes.is_empty() => Err(refusal::no_nodes()),
-            (Subject::Nodes(nodes), Some(label)) => Ok(selector.matching(label, &promql::node_regex(nodes))),
-            (Subject::Nodes(_), None) => Err(refusal::no_node_label()),
+    }
+
+    /// The series of a metric that have the configured labels.
+    fn everything(&self, metric: &MetricName, suffix: &str) -> Selector {
+        let all = Selector::new(metric, suffix);
+        self.config.matchers.iter().fold(all, |selector, (label, value)| selector.equal(label, value))
+    }
+
+    /// The label that names nodes, and the series of a metric that are of these.
+    fn of_nodes(
+        &self,
+        metric: &MetricName,
+        suffix: &str,
+        nodes: &[NodeId],
+    ) -> Result<(&MetricName, Selector), BackendError> {
+        match &self.config.node_label {
+            _ if nodes.is_empty() => Err(refusal::no_nodes()),
+            Some(label) => {
+                let all = self.everything(metric, suffix);
+                Ok((label, all.matching(label, &promql::node_regex(nodes))))
+            }
+            None => Err(refusal::no_node_label()),
         }
     }
 

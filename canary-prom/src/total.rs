@@ -88,7 +88,7 @@ impl Total {
         let (mut errors, mut total) = (0.0, 0.0);
         for (labels, count) in &self.gains {
             total += count;
-            if labels.get(label).is_some_and(|status| status.len() == 3 && status.starts_with('5')) {
+            if labels.get(label).is_some_and(|status| reading::failed(status)) {
                 errors += count;
             }
         }

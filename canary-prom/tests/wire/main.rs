@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod agreement;
+mod counting;
 mod pages;
 mod prometheus;
 mod replies;

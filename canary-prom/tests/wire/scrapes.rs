@@ -5,7 +5,10 @@ use std::time::Duration;
 use canary_core::analysis::Ratio;
 use canary_core::fleet::NodeId;
 use canary_core::time::Timestamp;
-use canary_core::traits::{BackendError, ErrorKind, Reading, Sample, SliKind, SliQuery, SliSource, Subject};
+use canary_core::traits::{
+    BackendError, CounterQuery, CounterSeries, Counters, ErrorKind, Reading, Sample, SliKind, SliQuery,
+    SliSource, Subject,
+};
 use canary_prom::{MetricsConfig, MetricsSource};
 
 use crate::pages::{Page, serve, text};
@@ -176,4 +179,49 @@ async fn pages_of_ten_megabytes_are_read_whole() {
     let source = source(vec![("a", vec![text(page)])]).await;
     let sample = ask(&source, query(errors(), None, 0)).await.unwrap();
     assert_eq!(sample.reading, Reading::NoTraffic, "{sample:?}");
+}
+
+#[tokio::test]
+async fn counters_are_what_a_page_says_and_one_instant_is_one_scrape() {
+    let page = |n: u64| {
+        text(format!(
+            "req_total{{status=\"200\"}} {}\nreq_total{{status=\"503\"}} {n} 7000\n\
+             lat_bucket{{le=\"1\"}} {n}\nlat_bucket{{le=\"+Inf\"}} {}\n",
+            9 * n,
+            2 * n
+        ))
+    };
+    let source = source(vec![("a", (1..9).map(page).collect()), ("b", (1..9).map(page).collect())]).await;
+    let counters = async |kind: SliKind, nodes: &[&str], seconds: u64| {
+        let (nodes, at) =
+            (nodes.iter().map(|name| node(name)).collect(), Timestamp::from_millis(seconds * 1000));
+        source.counters(&[CounterQuery { name: "sli".to_owned(), kind, nodes, at }]).await.pop().unwrap()
+    };
+    let shown = |counters: Counters| {
+        let one = |one: &CounterSeries| {
+            format!("{} {} @{} {:?}", one.node, one.series, one.at.as_millis() / 1000, one.values)
+        };
+        counters.series.iter().map(one).collect::<Vec<_>>()
+    };
+    assert!(source.counts());
+    ask(&source, query(errors(), Some("a"), 10)).await.unwrap();
+    // The page of `a` was read for this instant; `b` was not.
+    let first = ["a {status=\"200\"} @10 [9, 9]", "a {status=\"503\"} @7 [0, 1]"];
+    let both = counters(errors(), &["b", "a"], 10).await.unwrap();
+    assert_eq!(both.age, Some(Duration::ZERO));
+    assert_eq!(
+        shown(both),
+        [first, ["b {status=\"200\"} @10 [9, 9]", "b {status=\"503\"} @7 [0, 1]"]].concat()
+    );
+    assert_eq!(shown(counters(errors(), &["a"], 10).await.unwrap()), first);
+    // Another metric was not kept of it.
+    let slow = counters(p95(), &["a"], 10).await.unwrap();
+    assert_eq!(slow.bounds.iter().map(|bound| bound.value()).collect::<Vec<_>>(), [1.0]);
+    assert_eq!(shown(slow), ["a {} @10 [2, 4]"]);
+    let later = counters(errors(), &["a"], 11).await.unwrap();
+    assert_eq!(shown(later), ["a {status=\"200\"} @11 [27, 27]", "a {status=\"503\"} @7 [0, 3]"]);
+    let sample = ask(&source, query(errors(), Some("a"), 11)).await.unwrap();
+    assert_eq!((value(&sample), sample.events), (0.1, Some(20)), "the counters' scrape served it");
+    assert_eq!(counters(errors(), &["z"], 12).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(counters(errors(), &[], 12).await.unwrap_err().kind(), ErrorKind::Refused);
 }
