@@ -1,4 +1,4 @@
-//! The conformance suite on a real Prometheus.
+//! The conformance suite on a real Prometheus, and on metrics pages.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench fails its case")]
 
 #[path = "wire/pages.rs"]
@@ -8,13 +8,14 @@ mod prometheus;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use canary_core::analysis::Ratio;
 use canary_core::fleet::NodeId;
-use canary_core::traits::{SliKind, SliQuery, SliSource, Subject};
-use canary_prom::PrometheusSource;
+use canary_core::traits::{CounterQuery, SliKind, SliQuery, SliSource, Subject};
+use canary_prom::{MetricsConfig, MetricsSource, PrometheusSource};
 use canary_testkit::conformance::{self, Expected, Known, SliBench, SliSkills, sli_source};
 use pages::{serve, text};
 use prometheus::{Job, Prometheus, now};
@@ -60,11 +61,6 @@ impl SliBench for Bench {
     }
 
     fn known(&self) -> Vec<Known> {
-        let errors = |metric: &str| SliKind::ErrorRatio {
-            metric: metric.parse().unwrap(),
-            status_label: "status".parse().unwrap(),
-        };
-        let slow = SliKind::Quantile { metric: "slow".parse().unwrap(), quantile: Ratio::new(0.95).unwrap() };
         let promql = |text: &str| SliKind::Expression { promql: text.to_owned() };
         let one = |name: &str| Subject::Nodes(vec![NodeId::new(name).unwrap()]);
         // Two nodes are scraped at different moments: the pool's ratio lies near the middle.
@@ -72,7 +68,7 @@ impl SliBench for Bench {
             ("errors of n1", errors("requests_total"), one("n1"), value(0.1, 1e-6)),
             ("errors of n2", errors("requests_total"), one("n2"), value(0.0, 0.0)),
             ("errors of the pool", errors("requests_total"), Subject::Pool, value(0.05, 0.02)),
-            ("slow", slow, Subject::Pool, Expected::AtLeast(0.5)),
+            ("slow", slow(), Subject::Pool, Expected::AtLeast(0.5)),
             ("idle", errors("idle_total"), Subject::Pool, Expected::NoTraffic),
             ("missing", errors("no_such_metric"), Subject::Pool, Expected::Absent),
             ("nobody", errors("requests_total"), one("n9"), Expected::Absent),
@@ -80,22 +76,109 @@ impl SliBench for Bench {
             ("infinite", promql("sum(gauge_inf)"), Subject::Pool, Expected::Infinite),
             ("several", promql("gauge_two"), Subject::Pool, Expected::SeveralSeries),
         ];
-        let known = |(name, kind, subject, expected): (&str, _, _, _)| Known {
-            query: SliQuery {
-                name: name.to_owned(),
-                kind,
-                subject,
-                window: Duration::from_secs(5),
-                at: now(),
-            },
-            expected,
-        };
-        rows.into_iter().map(known).collect()
+        known(rows)
     }
 
     async fn take_away(&self) {
         drop(self.server.lock().await.take());
     }
+
+    fn counted(&self) -> Vec<CounterQuery> {
+        counted()
+    }
+
+    fn showed(&self, query: &str, node: &NodeId, sums: &[u64]) -> bool {
+        showed(query, node, sums)
+    }
+}
+
+/// Metrics pages, with no store between.
+struct Pages {
+    source: Arc<dyn SliSource>,
+    away: Arc<AtomicBool>,
+}
+
+impl Pages {
+    async fn start() -> Self {
+        let away = Arc::new(AtomicBool::new(false));
+        let mut nodes = Vec::new();
+        for (name, bad) in [("n1", true), ("n2", false)] {
+            let away = Arc::clone(&away);
+            let answer = move |_: &str, n| match away.load(Ordering::SeqCst) {
+                true => ("503 Service Unavailable", "text/plain".to_owned(), Vec::new()),
+                false => text(page(bad, n)),
+            };
+            let url = format!("http://{}/metrics", serve(answer).await);
+            nodes.push((NodeId::new(name).unwrap(), url));
+        }
+        Self { source: Arc::new(MetricsSource::new(&MetricsConfig::new(nodes)).unwrap()), away }
+    }
+}
+
+#[async_trait(?Send)]
+impl SliBench for Pages {
+    fn source(&self) -> Arc<dyn SliSource> {
+        Arc::clone(&self.source)
+    }
+
+    fn known(&self) -> Vec<Known> {
+        let one = |name: &str| Subject::Nodes(vec![NodeId::new(name).unwrap()]);
+        known([
+            ("errors of n1", errors("requests_total"), one("n1"), value(0.1, 0.0)),
+            ("errors of the pool", errors("requests_total"), Subject::Pool, value(0.05, 0.0)),
+            ("slow", slow(), one("n2"), Expected::AtLeast(0.5)),
+            ("idle", errors("idle_total"), Subject::Pool, Expected::NoTraffic),
+            ("missing", errors("no_such_metric"), Subject::Pool, Expected::Absent),
+        ])
+    }
+
+    async fn take_away(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
+    fn counted(&self) -> Vec<CounterQuery> {
+        counted()
+    }
+
+    fn showed(&self, query: &str, node: &NodeId, sums: &[u64]) -> bool {
+        showed(query, node, sums)
+    }
+}
+
+/// Queries about now over five seconds.
+fn known<const N: usize>(rows: [(&str, SliKind, Subject, Expected); N]) -> Vec<Known> {
+    let known = |(name, kind, subject, expected): (&str, _, _, _)| {
+        let (name, window) = (name.to_owned(), Duration::from_secs(5));
+        Known { query: SliQuery { name, kind, subject, window, at: now() }, expected }
+    };
+    rows.into_iter().map(known).collect()
+}
+
+fn errors(metric: &str) -> SliKind {
+    SliKind::ErrorRatio { metric: metric.parse().unwrap(), status_label: "status".parse().unwrap() }
+}
+
+fn slow() -> SliKind {
+    SliKind::Quantile { metric: "slow".parse().unwrap(), quantile: Ratio::new(0.95).unwrap() }
+}
+
+fn counted() -> Vec<CounterQuery> {
+    let query = |name: &str, kind, nodes: [&str; 2]| {
+        let nodes = nodes.iter().map(|name| NodeId::new(name).unwrap()).collect();
+        CounterQuery { name: name.to_owned(), kind, nodes, at: now() }
+    };
+    vec![query("errors", errors("requests_total"), ["n1", "n2"]), query("slow", slow(), ["n2", "n1"])]
+}
+
+/// Whether these are the numbers of a [`page`].
+fn showed(query: &str, node: &NodeId, sums: &[u64]) -> bool {
+    let [good, all] = sums else { return false };
+    let scrapes = all / 10;
+    let expected = match query {
+        "errors" => (10 - u64::from(node.as_str() == "n1")) * scrapes,
+        _ => scrapes,
+    };
+    all % 10 == 0 && *good == expected
 }
 
 const fn value(value: f64, tolerance: f64) -> Expected {
@@ -103,13 +186,18 @@ const fn value(value: f64, tolerance: f64) -> Expected {
 }
 
 fn main() -> ExitCode {
+    let skills = SliSkills { take_away: true, counters: true, history: false };
+    let pages = sli_source(skills, || async { Box::new(Pages::start().await) as Box<dyn SliBench> });
+    let mut trials = pages.trials("pages::");
     let path = std::env::var_os("PATH").unwrap_or_default();
     if !std::env::split_paths(&path).any(|dir| dir.join("prometheus").is_file()) {
         let in_ci = std::env::var_os("CI").is_some();
-        return conformance::main(conformance::skipped("prometheus", "no prometheus in PATH", in_ci));
+        trials.extend(conformance::skipped("prometheus", "no prometheus in PATH", in_ci));
+        return conformance::main(trials);
     }
-    let suite = sli_source(SliSkills { take_away: true }, || async {
+    let suite = sli_source(SliSkills { take_away: true, counters: true, history: true }, || async {
         Box::new(Bench::start().await) as Box<dyn SliBench>
     });
-    conformance::main(suite.trials("prometheus::"))
+    trials.extend(suite.trials("prometheus::"));
+    conformance::main(trials)
 }

@@ -195,7 +195,7 @@ fn main() -> ExitCode {
     let balancer = load_balancer(capabilities, skills, || async {
         Box::new(Bench::start().await) as Box<dyn BalancerBench>
     });
-    let source = sli_source(SliSkills { take_away: true }, || async {
+    let source = sli_source(SliSkills { take_away: true, counters: false, history: false }, || async {
         let bench = Bench::start().await;
         for _ in 0..4 {
             assert!(bench.request().await.is_some());

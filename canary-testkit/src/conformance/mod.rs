@@ -9,6 +9,7 @@
 #![expect(clippy::future_not_send, reason = "a case runs where it is made, in a runtime of its own")]
 
 mod balancer;
+mod counters;
 mod gate;
 mod journal;
 mod runtime;

@@ -1,10 +1,13 @@
 //! The suite of [`SliSource`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use canary_core::traits::{CallOutcome, Reading, Sample, SliQuery, SliSource};
+use canary_core::fleet::NodeId;
+use canary_core::traits::{CallOutcome, CounterQuery, Reading, Sample, SliQuery, SliSource};
 
+use super::counters;
 use super::suite::{Case, Suite, Verdict, case, must, require, until};
 
 /// What a bench can do beyond the required.
@@ -12,6 +15,10 @@ use super::suite::{Case, Suite, Verdict, case, must, require, until};
 pub struct SliSkills {
     /// [`SliBench::take_away`].
     pub take_away: bool,
+    /// The source counts: [`SliBench::counted`] and [`SliBench::showed`].
+    pub counters: bool,
+    /// The source keeps a past, [`SliBench::step`] by step.
+    pub history: bool,
 }
 
 /// What a query must read.
@@ -62,6 +69,23 @@ pub trait SliBench {
 
     /// Makes the store unreachable.
     async fn take_away(&self);
+
+    /// Queries about now for counters, one of several nodes among them. Every node takes requests at every scrape, and
+    /// no process of theirs begins anew.
+    fn counted(&self) -> Vec<CounterQuery> {
+        Vec::new()
+    }
+
+    /// Whether the node ever showed exactly these counts to the query of that name, added up over its series in their
+    /// layout.
+    fn showed(&self, _query: &str, _node: &NodeId, _sums: &[u64]) -> bool {
+        false
+    }
+
+    /// The length of a history's step, in which every node is scraped at least once; default 1 s.
+    fn step(&self) -> Duration {
+        Duration::from_secs(1)
+    }
 }
 
 /// The suite of [`SliSource`]: `make` gives a fresh bench for each case.
@@ -84,6 +108,7 @@ where
             "sample: an error means that the store could not be asked"
         ));
     }
+    cases.extend(counters::cases(skills));
     Suite::new("sli_source", make, cases)
 }
 
@@ -192,8 +217,10 @@ async fn described_series_are_there(bench: Bench<'_>) -> Verdict {
 }
 
 async fn a_store_that_is_away_is_an_error(bench: Bench<'_>) -> Verdict {
-    let queries: Vec<_> = all(bench).await?.into_iter().map(|(known, _)| known.query).collect();
+    all(bench).await?;
     bench.take_away().await;
+    // A source may remember what it read for an instant: these are of a later one.
+    let queries: Vec<_> = bench.known().into_iter().map(|known| known.query).collect();
     let answers = bench.source().sample(&queries).await;
     require!(answers.len() == queries.len(), "{} answers to {} queries", answers.len(), queries.len());
     for (query, answer) in queries.iter().zip(answers) {

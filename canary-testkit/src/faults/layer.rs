@@ -224,21 +224,45 @@ impl SliSource for Faulty<dyn SliSource> {
         self.inner.by_node()
     }
 
-    /// A fault strikes all queries; a stale answer is an error here, since each query names its instant.
     async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
         let answers = self.call("sample", None, async || Ok(self.inner.sample(queries).await)).await;
-        answers.unwrap_or_else(|failed| {
-            let again = |_: &SliQuery| {
-                let error = BackendError::new(failed.kind(), "fault", "sample", failed.message());
-                Err(error.outcome_is(CallOutcome::NotApplied).transient(Duration::from_millis(100)))
-            };
-            queries.iter().map(again).collect()
-        })
+        answers.unwrap_or_else(|failed| of_each("sample", queries.len(), &failed))
     }
 
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
         self.call("describe", None, || self.inner.describe(query)).await
     }
+
+    fn counts(&self) -> bool {
+        self.inner.counts()
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        let answers = self.call("counters", None, async || Ok(self.inner.counters(queries).await)).await;
+        answers.unwrap_or_else(|failed| of_each("counters", queries.len(), &failed))
+    }
+
+    async fn history(
+        &self,
+        query: &CounterQuery,
+        covers: Duration,
+        step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        self.call("history", None, || self.inner.history(query, covers, step)).await
+    }
+}
+
+/// A fault strikes all queries; a stale answer is an error here, since each query names its instant.
+fn of_each<R>(
+    operation: &'static str,
+    queries: usize,
+    failed: &BackendError,
+) -> Vec<Result<R, BackendError>> {
+    let again = || {
+        let error = BackendError::new(failed.kind(), "fault", operation, failed.message());
+        error.outcome_is(CallOutcome::NotApplied).transient(Duration::from_millis(100))
+    };
+    (0..queries).map(|_| Err(again())).collect()
 }
 
 #[async_trait]

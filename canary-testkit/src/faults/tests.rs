@@ -11,7 +11,7 @@ use canary_core::traits::*;
 
 use super::*;
 use crate::VirtualClock;
-use crate::world::{Behaviour, World, WorldConfig};
+use crate::world::{Behaviour, REQUESTS_METRIC, World, WorldConfig};
 
 fn node(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
@@ -98,6 +98,28 @@ async fn of_a_partial_fleet_some_nodes_are_missing_and_the_pool_cannot_be_read()
     assert_eq!(backends.nodes.service(&node("a")).await.unwrap_err().kind(), ErrorKind::NotFound);
     backends.nodes.service(&node("b")).await.unwrap();
     assert_eq!(backends.lb.servers().await.unwrap_err().kind(), ErrorKind::Protocol);
+}
+
+#[tokio::test]
+async fn counters_and_history_are_struck_as_samples_are() {
+    let fault = Fault::Error { kind: ErrorKind::Unreachable, transient: true };
+    let script = Script::new().at_turns("counters", [1], &fault).at_turns("history", [0], &fault);
+    let (world, backends, _) = behind(script);
+    let sli = backends.sli.unwrap();
+    let (metric, status_label) = (REQUESTS_METRIC.parse().unwrap(), "status".parse().unwrap());
+    let (kind, at) = (SliKind::ErrorRatio { metric, status_label }, world.clock().now());
+    let query = CounterQuery { name: "errors".to_owned(), kind, nodes: vec![node("a")], at };
+    let second = Duration::from_secs(1);
+    assert!(sli.counts());
+    let queries = [query.clone(), query];
+    let answered: Vec<_> = sli.counters(&queries).await.iter().map(Result::is_ok).collect();
+    assert_eq!(answered, [true, true]);
+    for answer in sli.counters(&queries).await {
+        let error = answer.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unreachable, CallOutcome::NotApplied));
+    }
+    assert_eq!(sli.history(&queries[0], second, second).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(sli.history(&queries[0], second, second).await.unwrap().nodes[0].steps, [Vec::<u64>::new()]);
 }
 
 #[tokio::test]

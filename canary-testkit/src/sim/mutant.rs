@@ -255,6 +255,31 @@ impl SliSource for Lying<dyn SliSource> {
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
         self.inner.describe(query).await
     }
+
+    fn counts(&self) -> bool {
+        self.inner.counts()
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        let mut answers = self.inner.counters(queries).await;
+        if self.mutant == Mutant::TakesEverythingForGreen {
+            for series in answers.iter_mut().flatten().flat_map(|counters| &mut counters.series) {
+                // No request failed, none was slow.
+                let all = series.values.last().copied().unwrap_or(0);
+                series.values.fill(all);
+            }
+        }
+        answers
+    }
+
+    async fn history(
+        &self,
+        query: &CounterQuery,
+        covers: Duration,
+        step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        self.inner.history(query, covers, step).await
+    }
 }
 
 #[async_trait]

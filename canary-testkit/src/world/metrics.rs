@@ -1,28 +1,39 @@
 //! The world's metrics store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use canary_core::analysis::Number;
 use canary_core::traits::{
-    BackendError, ErrorKind, ExecutedQuery, Reading, Sample, SliFacts, SliKind, SliQuery, SliSource, Subject,
+    BackendError, CounterHistory, CounterQuery, Counters, ErrorKind, ExecutedQuery, Reading, Sample,
+    SliFacts, SliKind, SliQuery, SliSource, Subject,
 };
 
-use super::traffic::Counted;
+use super::traffic::{BOUNDS_S, Counted};
 use super::{LATENCY_METRIC, REQUESTS_METRIC, State, World, ms, unchanged};
 use crate::clock::VirtualClock;
 
 /// The histogram's largest finite bound, in seconds.
-const LARGEST_BOUND_S: f64 = 10.0;
+const LARGEST_BOUND_S: f64 = BOUNDS_S[BOUNDS_S.len() - 1];
+
+/// Whether the nodes have the metric that is asked about.
+pub(super) fn known(kind: &SliKind) -> bool {
+    match kind {
+        SliKind::ErrorRatio { metric, .. } => metric.as_str() == REQUESTS_METRIC,
+        SliKind::Quantile { metric, .. } => metric.as_str() == LATENCY_METRIC,
+        SliKind::Expression { .. } => false,
+    }
+}
+
+pub(super) fn no_expressions() -> BackendError {
+    unchanged(ErrorKind::Unsupported, "query", "expressions are not understood here")
+}
 
 impl State {
     /// How many series match a query: one a node.
     fn series(&self, query: &SliQuery) -> usize {
-        let known = match &query.kind {
-            SliKind::ErrorRatio { metric, .. } => metric.as_str() == REQUESTS_METRIC,
-            SliKind::Quantile { metric, .. } => metric.as_str() == LATENCY_METRIC,
-            SliKind::Expression { .. } => false,
-        };
         match &query.subject {
-            _ if !known => 0,
+            _ if !known(&query.kind) => 0,
             Subject::Pool => self.nodes.len(),
             Subject::Nodes(nodes) => self.nodes.iter().filter(|node| nodes.contains(&node.name)).count(),
         }
@@ -49,8 +60,7 @@ impl State {
 
     fn sample(&self, query: &SliQuery, start_of_time: u64) -> Result<Sample, BackendError> {
         if matches!(query.kind, SliKind::Expression { .. }) {
-            let message = "expressions are not understood here";
-            return Err(unchanged(ErrorKind::Unsupported, "query", message));
+            return Err(no_expressions());
         }
         let executed = |reply: String| ExecutedQuery { query: query.name.clone(), reply };
         let Some((counted, age)) = self.counted(query, start_of_time) else {
@@ -106,5 +116,23 @@ impl SliSource for World {
             largest_bound: Number::new(LARGEST_BOUND_S),
             scrape_interval: Some(ms(state.config.scrapes.interval_ms)),
         })
+    }
+
+    fn counts(&self) -> bool {
+        true
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        let state = self.called();
+        queries.iter().map(|query| state.counters(query)).collect()
+    }
+
+    async fn history(
+        &self,
+        query: &CounterQuery,
+        covers: Duration,
+        step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        self.called().history(query, covers, step)
     }
 }

@@ -6,6 +6,7 @@
 
 mod balancer;
 mod behaviour;
+mod counters;
 mod metrics;
 mod node;
 mod runtime;
@@ -347,6 +348,7 @@ impl State {
         let share = |(server, node): (&ServerState, &NodeState)| Share {
             serving: server.serving(),
             running: node.running,
+            started_ms: node.started_ms,
             error_ratio: if node.healthy_at(now_ms) { node.behaviour.error_ratio } else { 1.0 },
             p95_s: node.behaviour.p95_s,
         };

@@ -132,3 +132,43 @@ async fn requests_in_progress_outlast_a_drain() {
     world.clock().advance(ms(8000));
     assert_eq!(world.servers().await.unwrap().server(&node("a")).unwrap().sessions, 0);
 }
+
+fn errors_of(world: &World, name: &str) -> CounterQuery {
+    let (metric, status_label) = (REQUESTS_METRIC.parse().unwrap(), "status".parse().unwrap());
+    let (kind, at) = (SliKind::ErrorRatio { metric, status_label }, world.clock().now());
+    CounterQuery { name: "errors".to_owned(), kind, nodes: vec![node(name)], at }
+}
+
+async fn held(world: &World, name: &str) -> Vec<(u64, Vec<u64>)> {
+    let mut answers = world.counters(&[errors_of(world, name)]).await;
+    let series = answers.pop().unwrap().unwrap().series;
+    let start = VirtualClock::start();
+    series.into_iter().map(|one| (one.at.since(start).as_secs(), one.values)).collect()
+}
+
+#[tokio::test]
+async fn counters_are_as_of_the_last_scrape_and_begin_anew_with_the_process() {
+    let world = world();
+    world.binary(NEW, Behaviour::failing(0.2));
+    world.with_node(&node("a"), |node| node.installed = Some(Digest::of(NEW)));
+    world.clock().advance(ms(9999));
+    // Half of 100 requests a second; the scrape at 10 s is half a second away from being there.
+    assert_eq!(held(&world, "a").await, [(5, vec![250, 250])]);
+    world.clock().advance(ms(501));
+    assert_eq!(held(&world, "a").await, [(10, vec![500, 500])]);
+    world.clock().advance(ms(1500));
+    world.start_service(&node("a"));
+    assert_eq!(held(&world, "a").await, [(10, vec![500, 500])]);
+    world.clock().advance(ms(9000));
+    // Eight seconds since 12 s, a fifth of them failed.
+    assert_eq!(held(&world, "a").await, [(20, vec![320, 320]), (20, vec![0, 80])]);
+    let history = world.history(&errors_of(&world, "a"), ms(30_000), ms(5000)).await.unwrap();
+    let steps: Vec<&[u64]> = history.nodes[0].steps.iter().map(Vec::as_slice).collect();
+    let (unknown, whole): (&[u64], &[u64]) = (&[], &[250, 250]);
+    // The instant is 21 s: steps end at -4, 1, 6, 11, 16 and 21 s.
+    assert_eq!(steps, [unknown, unknown, whole, whole, &[120, 150], &[200, 250]]);
+    world.stop_service(&node("a"));
+    world.clock().advance(ms(5000));
+    assert_eq!(held(&world, "a").await, []);
+    assert_eq!(held(&world, "c").await, []);
+}

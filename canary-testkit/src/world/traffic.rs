@@ -9,6 +9,8 @@ pub(super) struct Share {
     pub(super) serving: bool,
     /// What it answers them with.
     pub(super) running: Option<Digest>,
+    /// When its process began, in milliseconds since the clock's start: its counters begin at zero then.
+    pub(super) started_ms: u64,
     pub(super) error_ratio: f64,
     pub(super) p95_s: f64,
 }
@@ -35,7 +37,70 @@ pub(super) struct Counted {
     pub(super) p95_s: f64,
 }
 
+/// The finite bounds of the latency histogram's buckets, in seconds: the defaults of Prometheus's client libraries.
+pub(super) const BOUNDS_S: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Millionths of a request: what a node counted is kept in them, so that long spans lose nothing.
+const MICRO: u64 = 1_000_000;
+
+/// What a node's own counters hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// When its process began.
+    pub(super) started_ms: u64,
+    requests: u64,
+    errors: u64,
+    /// Requests that were not slower than each of [`BOUNDS_S`].
+    faster: [u64; BOUNDS_S.len()],
+}
+
+impl Tally {
+    /// Requests answered well, and failed ones.
+    pub(super) const fn answered(&self) -> (u64, u64) {
+        // Rounded by themselves: their difference could fall, which no counter does.
+        ((self.requests - self.errors) / MICRO, self.errors / MICRO)
+    }
+
+    /// The cumulative buckets, the count last.
+    pub(super) fn buckets(&self) -> Vec<u64> {
+        self.faster.iter().chain([&self.requests]).map(|count| count / MICRO).collect()
+    }
+
+    /// Counts requests as a share answers them: latencies are spread exponentially, their 95th percentile as it says.
+    fn count(&mut self, requests: u64, share: &Share) {
+        let part = |ratio: f64| (requests as f64 * ratio).floor() as u64;
+        self.requests += requests;
+        self.errors += part(share.error_ratio);
+        for (count, bound) in self.faster.iter_mut().zip(BOUNDS_S) {
+            let slower = if share.p95_s > 0.0 { 0.05_f64.powf(bound / share.p95_s) } else { 0.0 };
+            *count += part(1.0 - slower);
+        }
+    }
+}
+
 impl Spread {
+    /// What the counters of the node of that index held at a moment; `None` where no process ran.
+    pub(super) fn tally(&self, node: usize, at_ms: u64, requests_per_s: u64) -> Option<Tally> {
+        let past = self.segments.partition_point(|segment| segment.from_ms <= at_ms);
+        let now = self.segments[..past].last()?.shares.get(node)?;
+        now.running?;
+        let mut tally = Tally { started_ms: now.started_ms, ..Tally::default() };
+        let mut end = at_ms;
+        for segment in self.segments[..past].iter().rev() {
+            let begin = segment.from_ms.max(now.started_ms);
+            let share = &segment.shares[node];
+            if share.serving && begin < end {
+                let serving = segment.shares.iter().filter(|share| share.serving).count() as u64;
+                tally.count((end - begin) * requests_per_s * (MICRO / 1000) / serving, share);
+            }
+            end = segment.from_ms.min(end);
+            if segment.from_ms <= now.started_ms {
+                break;
+            }
+        }
+        Some(tally)
+    }
+
     /// Notes how requests are spread from `now_ms` on.
     pub(super) fn note(&mut self, now_ms: u64, shares: Vec<Share>) {
         if self.segments.last().is_none_or(|last| last.shares != shares) {

@@ -189,6 +189,37 @@ impl SliBench for Metrics {
     async fn take_away(&self) {
         *self.away.lock().unwrap() = true;
     }
+
+    fn counted(&self) -> Vec<CounterQuery> {
+        let query = |name: &str, kind, nodes: &[&str]| CounterQuery {
+            name: name.to_owned(),
+            kind,
+            nodes: nodes.iter().map(|name| node(name)).collect(),
+            at: self.world.clock().now(),
+        };
+        let status = "status".parse().unwrap();
+        let errors = SliKind::ErrorRatio { metric: REQUESTS_METRIC.parse().unwrap(), status_label: status };
+        let quantile = Ratio::new(0.95).unwrap();
+        let p95 = SliKind::Quantile { metric: LATENCY_METRIC.parse().unwrap(), quantile };
+        vec![query("errors", errors, &["n2", "n1"]), query("latency", p95, &["n1", "n2"])]
+    }
+
+    /// 50 requests a second reach each of both, and a scrape is every five seconds; every fifth of n1 fails. All of n2
+    /// are faster than a second, half of n1 are slower than 5 s.
+    fn showed(&self, query: &str, node: &NodeId, sums: &[u64]) -> bool {
+        let all = sums.last().copied().unwrap_or(0);
+        let bad = node.as_str() == "n1";
+        let good = match query {
+            "errors" => sums[0] == if bad { all / 5 * 4 } else { all },
+            _ if bad => sums[9] * 10 > all * 3 && sums[9] * 10 < all * 5,
+            _ => sums[7] == all,
+        };
+        good && all > 0 && all % 250 == 0
+    }
+
+    fn step(&self) -> Duration {
+        Duration::from_secs(15)
+    }
 }
 
 /// A store that can be away.
@@ -221,10 +252,31 @@ impl SliSource for Removable {
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
         self.inner.describe(query).await
     }
+
+    fn counts(&self) -> bool {
+        self.inner.counts()
+    }
+
+    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
+        if !*self.away.lock().unwrap() {
+            return self.inner.counters(queries).await;
+        }
+        let away = |_| Err(BackendError::new(ErrorKind::Unreachable, "world", "query", "away"));
+        queries.iter().map(away).collect()
+    }
+
+    async fn history(
+        &self,
+        query: &CounterQuery,
+        covers: Duration,
+        step: Duration,
+    ) -> Result<CounterHistory, BackendError> {
+        self.inner.history(query, covers, step).await
+    }
 }
 
 pub(crate) fn sli_suite(twist: Twist<dyn SliSource>) -> Suite {
-    sli_source(SliSkills { take_away: true }, move || {
+    sli_source(SliSkills { take_away: true, counters: true, history: true }, move || {
         let bad = Behaviour { p95_s: 30.0, ..Behaviour::failing(0.2) };
         let clock = Arc::new(VirtualClock::new());
         let world = World::new(

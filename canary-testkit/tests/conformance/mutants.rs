@@ -1,5 +1,7 @@
 //! Backends with one fault each: every one fails the case that is there for it.
 
+mod source;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use canary_core::traits::*;
 use canary_testkit::conformance::Suite;
 use libtest_mimic::{Failed, Trial};
 
-use crate::fakes::{Twist, balancer_suite, gate_suite, runtime_suite, sli_suite};
+use crate::fakes::{Twist, balancer_suite, gate_suite, runtime_suite};
 use crate::journals::memory_suite;
 
 /// A backend that does one thing wrong.
@@ -243,45 +245,6 @@ impl NodeRuntime for Broken<dyn NodeRuntime, WrongRuntime> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum WrongSource {
-    ReadsZeroForAbsent,
-    AnswersBackwards,
-    GivesNoEvidence,
-    DescribesNothing,
-}
-
-#[async_trait]
-impl SliSource for Broken<dyn SliSource, WrongSource> {
-    fn by_node(&self) -> bool {
-        self.inner.by_node()
-    }
-
-    async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
-        let mut answers = self.inner.sample(queries).await;
-        match self.wrong {
-            WrongSource::AnswersBackwards => answers.reverse(),
-            WrongSource::ReadsZeroForAbsent => {
-                let zero = Reading::Value { value: canary_core::analysis::Number::new(0.0).unwrap() };
-                for sample in answers.iter_mut().flatten().filter(|s| s.reading == Reading::Absent) {
-                    sample.reading = zero.clone();
-                }
-            }
-            WrongSource::GivesNoEvidence => answers.iter_mut().flatten().for_each(|s| s.queries.clear()),
-            WrongSource::DescribesNothing => {}
-        }
-        answers
-    }
-
-    async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {
-        let mut facts = self.inner.describe(query).await?;
-        if self.wrong == WrongSource::DescribesNothing {
-            facts.series = 0;
-        }
-        Ok(facts)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
 enum WrongGate {
     PassesEverything,
     HasOneDigest,
@@ -353,6 +316,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     balancers(&mut trials);
     runtimes(&mut trials);
+    source::sources(&mut trials);
     others(&mut trials);
     trials
 }
@@ -410,15 +374,6 @@ fn runtimes(trials: &mut Vec<Trial>) {
 }
 
 fn others(trials: &mut Vec<Trial>) {
-    for (wrong, case) in [
-        (WrongSource::ReadsZeroForAbsent, "every_state_is_told_apart"),
-        (WrongSource::AnswersBackwards, "answers_come_in_order"),
-        (WrongSource::GivesNoEvidence, "answers_carry_evidence"),
-        (WrongSource::DescribesNothing, "described_series_are_there"),
-    ] {
-        let twist: Twist<dyn SliSource> = Arc::new(move |it| Arc::new(broken(it, wrong)));
-        caught(trials, wrong, case, sli_suite(twist));
-    }
     for (wrong, case) in [
         (WrongGate::PassesEverything, "what_breaks_is_refused_by_place"),
         (WrongGate::HasOneDigest, "the_digest_covers_what_was_judged"),
