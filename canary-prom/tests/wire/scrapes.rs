@@ -221,7 +221,7 @@ async fn counters_are_what_a_page_says_and_one_instant_is_one_scrape() {
     let later = counters(errors(), &["a"], 11).await.unwrap();
     assert_eq!(shown(later), ["a {status=\"200\"} @11 [27, 27]", "a {status=\"503\"} @7 [0, 3]"]);
     let sample = ask(&source, query(errors(), Some("a"), 11)).await.unwrap();
-    assert_eq!((value(&sample), sample.events), (0.1, Some(20)), "the counters' scrape served it");
+    assert_eq!((value(&sample), sample.events), (0.1, Some(10)), "the counters' scrapes served it");
     assert_eq!(counters(errors(), &["z"], 12).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(counters(errors(), &[], 12).await.unwrap_err().kind(), ErrorKind::Refused);
 }
