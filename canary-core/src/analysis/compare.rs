@@ -130,6 +130,9 @@ pub fn calibrated(
     (fixed, remark)
 }
 
+/// The least steps with traffic on both sides that are taken for a history.
+const FEWEST_POLLS: usize = 20;
+
 /// The polls before the release, as the watch would have counted them.
 struct Past {
     step: Duration,
@@ -150,9 +153,12 @@ impl Past {
                 }
             }
         }
-        let told = polls.iter().filter(|(one, other)| one.requests() > 0 && other.requests() > 0).count();
-        let covers = history.step.saturating_mul(u32::try_from(told).unwrap_or(u32::MAX));
-        if covers < SHORTEST_HISTORY {
+        let told = |(one, other): &(ArmHistogram, ArmHistogram)| one.requests() > 0 && other.requests() > 0;
+        let (first, last) = (polls.iter().position(told), polls.iter().rposition(told));
+        let span = first.zip(last).map_or(0..0, |(first, last)| first..last + 1);
+        let covers = history.step.saturating_mul(u32::try_from(span.len()).unwrap_or(u32::MAX));
+        let count = polls.iter().filter(|poll| told(poll)).count();
+        if covers < SHORTEST_HISTORY || count < FEWEST_POLLS {
             let show = |d: Duration| humantime::format_duration(Duration::from_secs(d.as_secs())).to_string();
             return Err(format!(
                 "{} of history with traffic on canary and baseline, {} are needed",
@@ -160,7 +166,7 @@ impl Past {
                 show(SHORTEST_HISTORY)
             ));
         }
-        Ok(Self { step: history.step, polls })
+        Ok(Self { step: history.step, polls: polls.drain(span).collect() })
     }
 
     fn table(&self, at: usize) -> Vec<[Table; 1]> {

@@ -55,6 +55,11 @@ impl App {
                     body: format!("/work takes ms=0 to ms={MAX_MILLIS}\n"),
                 },
             },
+            // What every node answers while something is away that all of them need.
+            "/fail" => Answer {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                body: "what all nodes need is away\n".to_owned(),
+            },
             _ => Answer { status: StatusCode::NOT_FOUND, body: "not found\n".to_owned() },
         };
         self.metrics.observe(answer.status.as_u16(), started.elapsed());

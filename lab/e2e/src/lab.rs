@@ -128,6 +128,32 @@ impl Lab {
         self.command(&["reset"]).await
     }
 
+    /// Gives Prometheus a past, as if every node had served for that long; until a reset.
+    ///
+    /// # Errors
+    /// The past could not be made, or Prometheus did not come back with it.
+    pub async fn backfill(&self, directory: &Path, covers: Duration) -> anyhow::Result<()> {
+        let (text, blocks) = (directory.join("past.om"), directory.join("blocks"));
+        crate::past::write(&text, &self.nodes, covers)?;
+        let mut promtool = Command::new("promtool");
+        promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&text).arg(&blocks);
+        output(promtool, COMMAND_LIMIT).await?;
+        let data = "/var/lib/prometheus/data";
+        for block in std::fs::read_dir(&blocks)? {
+            let block = block?.path().display().to_string();
+            self.incus(&["file", "push", "-qr", &block, &format!("prom{data}/")], COMMAND_LIMIT).await?;
+        }
+        let script = format!("chown -R prometheus:prometheus {data}; systemctl restart prometheus");
+        self.exec("prom", &script).await?;
+        // It scrapes again some seconds after its start.
+        until("Prometheus scrapes again", Duration::from_secs(30), async || {
+            let query = "http://127.0.0.1:9090/api/v1/query?query=count(up)";
+            let said = self.exec("prom", &format!("curl -fsS -m 2 '{query}'")).await;
+            Ok(said.is_ok_and(|said| said.contains(&format!("\"{}\"]", self.nodes.len()))))
+        })
+        .await
+    }
+
     /// Makes a restart of the service brutal: the process is killed without a chance to finish a request.
     ///
     /// # Errors

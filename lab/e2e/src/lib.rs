@@ -10,6 +10,7 @@
 mod cli;
 mod journal;
 mod lab;
+mod past;
 mod proxy;
 mod release;
 mod trial;

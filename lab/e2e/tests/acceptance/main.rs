@@ -8,6 +8,7 @@ mod control;
 mod deploy;
 mod gate;
 mod interrupted;
+mod judged;
 mod peer;
 mod slow_service;
 mod surroundings;
