@@ -12,9 +12,9 @@ use canary_demo::service::Fault;
 use canary_lab_e2e::{Cli, Ended, Trial, clients};
 
 /// The probes of a rollout.
-fn probes(ended: &Ended) -> Vec<&Observation> {
+fn probes(ended: &Ended) -> Vec<Observation> {
     let observed = |entry| match entry {
-        &Entry::Observed { ref observation, .. } => Some(observation),
+        Entry::Observed { observation, .. } => Some(observation),
         _ => None,
     };
     ended.entries().filter_map(observed).collect()
