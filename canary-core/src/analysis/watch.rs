@@ -245,8 +245,8 @@ impl WatchState {
         match &self.latest {
             Some((Verdict::Red, reason)) => return WatchNext::Red(reason.clone()),
             Some((Verdict::Hold, reason)) => {
-                if let Some(spent) = self.spent(policy) {
-                    return WatchNext::Inconclusive(format!("{spent}; last: {reason}"));
+                if let Some(spent) = self.spent(policy, reason) {
+                    return WatchNext::Inconclusive(spent);
                 }
             }
             Some((Verdict::Green, _)) if self.proven() => return WatchNext::Green,
@@ -260,17 +260,20 @@ impl WatchState {
     }
 
     /// Which budget for holding is spent, in words.
-    fn spent(&self, policy: &WatchPolicy) -> Option<String> {
-        let show = |held: Duration, budget: Duration| {
-            let held = humantime::format_duration(Duration::from_secs(held.as_secs()));
-            format!("{held} in all, {} were allowed", humantime::format_duration(budget))
-        };
+    fn spent(&self, policy: &WatchPolicy, reason: &str) -> Option<String> {
+        let whole = |held: Duration| humantime::format_duration(Duration::from_secs(held.as_secs()));
         if self.held > policy.hold_budget {
-            return Some(format!("without data for {}", show(self.held, policy.hold_budget)));
+            let (held, budget) = (whole(self.held), humantime::format_duration(policy.hold_budget));
+            return Some(format!("without data for {held} in all, {budget} were allowed; last: {reason}"));
         }
         let over = |(kind, held): (&HoldKind, &Duration)| {
             let budget = policy.judging.hold_budgets.get(kind)?.0;
-            (*held > budget).then(|| format!("held for {kind} for {}", show(*held, budget)))
+            let allowed = humantime::format_duration(budget);
+            let text = format!(
+                "held for {kind} for {} in all, {allowed} were allowed; last: {reason}",
+                whole(*held)
+            );
+            (*held > budget).then_some(text)
         };
         self.held_for.iter().find_map(over)
     }
@@ -294,11 +297,11 @@ impl WatchState {
         if last.closing == OddsVerdict::Green || (rules.unproven == Unproven::Pass && !last.suspicious()) {
             return WatchNext::Green;
         }
-        let what = if last.suspicious() {
-            "the canary looks worse, but not surely"
+        let evidence = &last.judgement.evidence;
+        WatchNext::Inconclusive(if last.suspicious() {
+            format!("at the window's end the canary looks worse, but not surely: {evidence}")
         } else {
-            "neither side is proven"
-        };
-        WatchNext::Inconclusive(format!("at the window's end {what}: {}", last.judgement.evidence))
+            format!("at the window's end neither side is proven: {evidence}")
+        })
     }
 }
