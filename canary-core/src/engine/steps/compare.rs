@@ -42,7 +42,7 @@ impl<'a> Comparing<'a> {
         let rules = policy.judging.odds.as_ref().filter(|_| source.counts())?;
         let slis: Vec<_> = policy.slis.iter().filter(|sli| compared(sli).is_some()).collect();
         let memories = vec![CounterMemory::default(); slis.len()];
-        let baseline = cx.plan.baseline();
+        let baseline = super::probe::baseline(cx);
         let watch = state.comparison.clone().zip(state.odds());
         let canary = &cx.plan.spec.canary;
         (!slis.is_empty()).then_some(Self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::analysis::{JudgedSli, Number, Whose, judge};
 use crate::engine::cx::StepCx;
 use crate::fleet::NodeId;
+use crate::plan::{Action, Step};
 use crate::spec::{CommonFault, Sli, WatchPolicy, WatchSubject};
 use crate::time::Timestamp;
 use crate::traits::{BackendError, Reading, Sample, SliKind, SliQuery, SliSource, Subject};
@@ -52,12 +53,19 @@ pub(super) fn subject(subject: WatchSubject, canary: &NodeId) -> Subject {
     }
 }
 
+/// The plan's baseline, without nodes that were begun: a canary may be watched anew after them.
+pub(super) fn baseline(cx: &StepCx<'_>) -> Vec<NodeId> {
+    let history = cx.history();
+    let old = |node: &NodeId| history.status(&Step::forward(node, Action::Install)).is_none();
+    cx.plan.baseline().into_iter().filter(old).collect()
+}
+
 /// What is told beside each SLI: the baseline's value beside the canary's, the canary's beside the pool's.
 fn beside(cx: &StepCx<'_>, policy: &WatchPolicy, source: &dyn SliSource) -> Vec<(usize, Whose, Subject)> {
     if !policy.judging.side_by_side || !source.by_node() {
         return Vec::new();
     }
-    let baseline = cx.plan.baseline();
+    let baseline = baseline(cx);
     let other = |(at, sli): (usize, &Sli)| match policy.subject_of(sli) {
         // An operator's expression need not name nodes at all.
         WatchSubject::Pool if matches!(sli.kind, SliKind::Expression { .. }) => None,
