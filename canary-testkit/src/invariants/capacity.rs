@@ -20,7 +20,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
     let (mut restarted, mut healthy) = (false, BTreeMap::new());
     for happened in &run.trace {
         match &happened.what {
-            Happening::PoolRead { serving } => last_read = Some((happened.at_ms, serving)),
+            Happening::PoolRead { serving, .. } => last_read = Some((happened.at_ms, serving)),
             Happening::BalancerRestarted => restarted = true,
             Happening::Answered { node, healthy: answer } => drop(healthy.insert(node, *answer)),
             Happening::Restarted { node, .. } => drop(healthy.insert(node, false)),

@@ -1,7 +1,7 @@
 //! Every effect comes while a step that has it is begun in the journal.
 //!
 //! An engine that was told that a record could not be written takes the node in hand back without further ones; only the
-//! listeners hear of it. A drain that a balancer's restart undid is asked for again by the steps that need it: those that work on the drained node.
+//! listeners hear of it. A node whose drain is under way is put back when others fail. A drain that a balancer's restart undid is asked for again by the steps that need it: those that work on the drained node.
 
 use std::collections::BTreeSet;
 
@@ -44,8 +44,10 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             _ => continue,
         };
         let undone = restarted && matches!(&happened.what, Happening::Admin { to: AdminState::Drain, .. });
+        let put_back = matches!(&happened.what, Happening::Admin { to: AdminState::Ready, .. });
         let works_on = |step: &Step| {
             step.action == action
+                || put_back && (step.action, step.direction) == (Action::Drain, Direction::Forward)
                 || undone && matches!(step.action, Action::Install | Action::Restart | Action::CheckHealth)
         };
         let fits = |direction: Direction| digest.is_none() || run.plan.digest(direction) == digest;

@@ -2,8 +2,9 @@
 //!
 //! Everything the engine asks of the world goes through [`Faulty`](crate::faults::Faulty) layers whose calls are counted: faults, deaths
 //! of the engine and the operator's keys strike by call number. After a death the rollout is resumed from its journal,
-//! as a person would do it. What is not simulated: the copying of artifacts on the deploying host (it runs on real
-//! files), a balancer that loses its runtime state, reads that are stale (the contracts forbid them).
+//! as a person would do it. Balancers restart with their configured states, acknowledge
+//! what takes effect later, lose a server for a while; nodes go unscraped. What is not simulated: the copying of artifacts on
+//! the deploying host (it runs on real files), reads that are older than the call (the contracts forbid them).
 
 mod journal;
 mod mutant;

@@ -17,7 +17,10 @@ use super::strikes::{Counted, Life, MortalClock};
 use super::{NEW, OLD, Run, Scenario, Simulator};
 use crate::VirtualClock;
 use crate::faults::{Faults, wrap};
-use crate::world::{Behaviour, Happening, World, WorldConfig};
+use crate::world::{Behaviour, Gap, Happening, World, WorldConfig};
+
+/// Time before the rollout: the metrics have a past.
+const PAST_MS: u64 = 120_000;
 
 /// How often an engine is started at most; more than any scenario has deaths and stops.
 const LIVES: usize = 64;
@@ -29,15 +32,24 @@ fn world(scenario: &Scenario) -> World {
     config.load.requests_per_s = scenario.requests_per_s;
     config.checks.interval_ms = scenario.check_interval_ms;
     config.call_ms = scenario.call_ms;
+    config.admin_lag_ms = scenario.admin_lag_ms;
+    let gap = |(node, from, to): &(Option<usize>, u64, u64)| Gap {
+        node: node.map(name),
+        from_ms: PAST_MS + from,
+        to_ms: PAST_MS + to,
+    };
+    config.scrapes.gaps = scenario.scrape_gaps.iter().map(gap).collect();
     config.verify_artifacts = false;
     config.change_while_serving = true;
     let world = World::new(config, Arc::new(VirtualClock::new()), OLD, Behaviour::good());
     world.binary(NEW, scenario.release);
-    // Time before the rollout: the metrics have a past.
-    world.clock().advance(Duration::from_secs(120));
+    world.clock().advance(Duration::from_millis(PAST_MS));
     let now = world.clock().passed_ms();
     for (node, from, to) in &scenario.ailing {
         world.with_node(&name(*node), |node| node.ailing_ms.push((now + from, now + to)));
+    }
+    for (node, from, to) in &scenario.away {
+        world.with_server(&name(*node), |server| server.away_ms.push((now + from, now + to)));
     }
     for (node, until) in &scenario.long_requests {
         world.with_server(&name(*node), |server| server.long_requests.push(now + until));

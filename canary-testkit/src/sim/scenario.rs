@@ -18,6 +18,9 @@ use crate::world::{Behaviour, REQUESTS_METRIC};
 /// The bound of the error ratio that every watch has.
 pub const ERROR_BOUND: f64 = 0.005;
 
+/// How long a node goes unscraped at most: two such spans are shorter than the watch, whose last probe looks past them.
+const LONGEST_GAP_MS: u64 = 1_200_000;
+
 /// How long nobody looked after an engine's death or a stop, and what happened meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Absence {
@@ -60,6 +63,12 @@ pub struct Scenario {
     pub balancer_restarts: BTreeSet<u64>,
     /// Keys that the operator presses, by the number of the call before which.
     pub keys: BTreeMap<u64, Wish>,
+    /// Milliseconds until an acknowledged admin state takes effect.
+    pub admin_lag_ms: u64,
+    /// Spans in which the pool does not have a server, by its number.
+    pub away: Vec<(usize, u64, u64)>,
+    /// Spans in which a node is not scraped, by its number, or none is.
+    pub scrape_gaps: Vec<(Option<usize>, u64, u64)>,
     /// Bytes left on a node's disk.
     pub full_disk: Option<usize>,
 }
@@ -90,6 +99,9 @@ impl Scenario {
             balancer_restarts: BTreeSet::new(),
             absences: vec![Absence { ms: 10_000, balancer_restarts: false }],
             keys: BTreeMap::new(),
+            admin_lag_ms: 0,
+            away: Vec::new(),
+            scrape_gaps: Vec::new(),
             full_disk: None,
         }
     }
@@ -138,7 +150,8 @@ impl Scenario {
         }
         let calls = 60 + 40 * self.nodes as u64;
         for _ in 0..rng.pick(&[0, 0, 1, 2, 5, 12]) {
-            self.faults.insert(rng.below(calls), fault(rng));
+            let struck = fault(rng, self.nodes);
+            self.faults.insert(rng.below(calls), struck);
         }
         for _ in 0..rng.pick(&[0, 0, 1, 1, 2, 4]) {
             let death = if rng.once_in(2) { Fault::DieBefore } else { Fault::DieAfter };
@@ -165,6 +178,24 @@ impl Scenario {
                 (rng.below(calls), Fault::Error { kind: ErrorKind::Unreachable, transient: true });
             self.faults.extend((first..first + rng.below(30)).map(|call| (call, error.clone())));
         }
+        self.half_truths(rng);
+    }
+
+    /// What is read late, in part, or not at all.
+    fn half_truths(&mut self, rng: &mut Rng) {
+        let all = (self.nodes + self.bystanders) as u64;
+        let any = |rng: &mut Rng| usize::try_from(rng.below(all)).unwrap_or(0);
+        self.admin_lag_ms = rng.pick(&[0, 0, 0, 0, 30, 400, 2500, 20_000]);
+        if rng.once_in(10) {
+            let (node, from) = (any(rng), rng.pick(&[0, 100, 5_000, 600_000, 3_600_000]));
+            let from = from + rng.below(500);
+            self.away.push((node, from, from + 1 + rng.below(90_000)));
+        }
+        for _ in 0..rng.pick(&[0, 0, 0, 1, 2]) {
+            let node = (!rng.once_in(3)).then(|| any(rng));
+            let from = rng.below(4_000_000);
+            self.scrape_gaps.push((node, from, from + 1 + rng.below(LONGEST_GAP_MS)));
+        }
     }
 }
 
@@ -180,8 +211,9 @@ fn release(rng: &mut Rng) -> Behaviour {
     .after(start_up)
 }
 
-fn fault(rng: &mut Rng) -> Fault {
-    match rng.below(7) {
+fn fault(rng: &mut Rng, nodes: usize) -> Fault {
+    match rng.below(8) {
+        7 => Fault::Partial(vec![name(usize::try_from(rng.below(nodes as u64)).unwrap_or(0))]),
         0 => Fault::Error { kind: ErrorKind::Refused, transient: false },
         1 | 2 => Fault::Error { kind: ErrorKind::Unreachable, transient: true },
         3 => Fault::Delay(Duration::from_millis(rng.pick(&[1, 300, 1500]))),

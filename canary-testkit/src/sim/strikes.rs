@@ -89,6 +89,7 @@ impl Faults for Life {
         match fault {
             Fault::DieBefore | Fault::DieAfter => self.dead.store(true, Ordering::Relaxed),
             Fault::Delay(_) => {}
+            _ if operation == "servers" => self.world.happened(Happening::PoolUnread),
             _ if operation == "append" => self.world.happened(Happening::JournalFailed),
             _ => {}
         }

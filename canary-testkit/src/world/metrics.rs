@@ -10,7 +10,7 @@ use canary_core::traits::{
 };
 
 use super::traffic::{BOUNDS_S, Counted};
-use super::{LATENCY_METRIC, REQUESTS_METRIC, State, World, ms, unchanged};
+use super::{Happening, LATENCY_METRIC, REQUESTS_METRIC, State, World, ms, unchanged};
 use crate::clock::VirtualClock;
 
 /// The histogram's largest finite bound, in seconds.
@@ -39,8 +39,12 @@ impl State {
         }
     }
 
-    /// What the store holds for a query: counted between the oldest and the newest sample in its window.
+    /// What the store holds for a query: counted between the oldest and the newest sample in its window, with the newest
+    /// one's age.
     fn counted(&self, query: &SliQuery, start_of_time: u64) -> Option<(Counted, u64)> {
+        if !self.config.scrapes.gaps.is_empty() {
+            return self.counted_around_gaps(query, start_of_time);
+        }
         let scrapes = &self.config.scrapes;
         let at = query.at.as_millis().saturating_sub(start_of_time);
         let from = at.saturating_sub(u64::try_from(query.window.as_millis()).unwrap_or(u64::MAX));
@@ -58,6 +62,32 @@ impl State {
         Some((counted, at - newest))
     }
 
+    /// As [`Self::counted`], node by node: each has its own newest sample. The age is that of the newest of all.
+    fn counted_around_gaps(&self, query: &SliQuery, start_of_time: u64) -> Option<(Counted, u64)> {
+        let scrapes = &self.config.scrapes;
+        let every = scrapes.interval_ms;
+        let at = query.at.as_millis().saturating_sub(start_of_time);
+        let window = u64::try_from(query.window.as_millis()).unwrap_or(u64::MAX);
+        let from = at.saturating_sub(window).div_ceil(every) * every;
+        let newest = at.checked_sub(scrapes.delay_ms)? / every * every;
+        let (mut all, mut newest_of_all) = (Counted::default(), None);
+        for (i, node) in self.nodes.iter().enumerate() {
+            let wanted = match &query.subject {
+                Subject::Pool => true,
+                Subject::Nodes(nodes) => nodes.contains(&node.name),
+            };
+            let Some(last) = scrapes.last_before(newest, &node.name).filter(|_| wanted) else { continue };
+            newest_of_all = newest_of_all.max(Some(last));
+            let first = scrapes.first_after(from, &node.name);
+            if first < last {
+                all.add(
+                    self.spread.counted(first, last, self.config.load.requests_per_s, |other| other == i),
+                );
+            }
+        }
+        (self.series(query) > 0).then_some((all, at - newest_of_all?))
+    }
+
     fn sample(&self, query: &SliQuery, start_of_time: u64) -> Result<Sample, BackendError> {
         if matches!(query.kind, SliKind::Expression { .. }) {
             return Err(no_expressions());
@@ -73,7 +103,9 @@ impl State {
                 queries,
             });
         };
-        let reading = if counted.requests < 1.0 {
+        let reading = if age > self.config.scrapes.stale_ms {
+            Reading::Stale
+        } else if counted.requests < 1.0 {
             Reading::NoTraffic
         } else {
             match &query.kind {
@@ -104,9 +136,14 @@ impl SliSource for World {
     }
 
     async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
-        let state = self.called();
+        let mut state = self.called();
         let start = VirtualClock::start().as_millis();
-        queries.iter().map(|query| state.sample(query, start)).collect()
+        let answers: Vec<_> = queries.iter().map(|query| state.sample(query, start)).collect();
+        let has_value =
+            |sample: &Sample| matches!(sample.reading, Reading::Value { .. } | Reading::AtLeast { .. });
+        let data = answers.iter().all(|answer| answer.as_ref().is_ok_and(has_value));
+        state.happened(Happening::Sampled { data });
+        answers
     }
 
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {

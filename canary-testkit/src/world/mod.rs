@@ -69,6 +69,44 @@ pub struct Scrapes {
     pub interval_ms: u64,
     /// Milliseconds until a scraped sample can be asked for.
     pub delay_ms: u64,
+    /// Milliseconds after which the newest sample is too old.
+    pub stale_ms: u64,
+    /// Spans in which a node is not scraped, or none is.
+    pub gaps: Vec<Gap>,
+}
+
+/// A span without scrapes, in milliseconds since the clock's start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The node; every one when there is none.
+    pub node: Option<NodeId>,
+    /// From when on.
+    pub from_ms: u64,
+    /// Until when.
+    pub to_ms: u64,
+}
+
+impl Scrapes {
+    fn gap(&self, at_ms: u64, node: &NodeId) -> Option<&Gap> {
+        let of_node = |gap: &&Gap| gap.node.as_ref().is_none_or(|other| other == node);
+        self.gaps.iter().filter(of_node).find(|gap| (gap.from_ms..gap.to_ms).contains(&at_ms))
+    }
+
+    /// The last scrape of a node that is not after that one.
+    fn last_before(&self, mut at_ms: u64, node: &NodeId) -> Option<u64> {
+        while let Some(gap) = self.gap(at_ms, node) {
+            at_ms = gap.from_ms.checked_sub(1)? / self.interval_ms * self.interval_ms;
+        }
+        Some(at_ms)
+    }
+
+    /// The first scrape of a node that is not before that one.
+    fn first_after(&self, mut at_ms: u64, node: &NodeId) -> u64 {
+        while let Some(gap) = self.gap(at_ms, node) {
+            at_ms = gap.to_ms.div_ceil(self.interval_ms) * self.interval_ms;
+        }
+        at_ms
+    }
 }
 
 /// The settings of a world.
@@ -86,6 +124,8 @@ pub struct WorldConfig {
     pub call_ms: u64,
     /// The balancer's health checks.
     pub checks: Checks,
+    /// Milliseconds from the acknowledgement of an admin state until it takes effect and is read back.
+    pub admin_lag_ms: u64,
     /// What clients send.
     pub load: Load,
     /// How metrics are collected.
@@ -117,8 +157,9 @@ impl WorldConfig {
             health,
             call_ms: 0,
             checks: Checks { interval_ms: 2000, rise: 2, fall: 3 },
+            admin_lag_ms: 0,
             load: Load { requests_per_s: 100, duration_ms: 20 },
-            scrapes: Scrapes { interval_ms: 5000, delay_ms: 500 },
+            scrapes: Scrapes { interval_ms: 5000, delay_ms: 500, stale_ms: 120_000, gaps: Vec::new() },
             verify_artifacts: true,
             change_while_serving: false,
         }
@@ -307,6 +348,7 @@ impl State {
         self.now_ms = now_ms;
         let mut changed = false;
         for (server, node) in self.servers.iter_mut().zip(&self.nodes) {
+            changed |= server.settle(now_ms);
             changed |= server.check_until(now_ms, &self.config.checks, node);
         }
         if changed {

@@ -19,6 +19,12 @@ pub struct ServerState {
     pub weight: Weight,
     /// Requests with an unusual duration: when each ends, in milliseconds since the clock's start.
     pub long_requests: Vec<u64>,
+    /// Spans in which the pool does not have it, in milliseconds since the clock's start.
+    pub away_ms: Vec<(u64, u64)>,
+    /// Whether the pool does not have it now.
+    pub(super) away: bool,
+    /// What was acknowledged, and when it takes effect.
+    pending: Option<(u64, AdminState)>,
     pub(super) served_milli: u64,
     /// When it last took a new request.
     pub(super) last_request_ms: Option<u64>,
@@ -41,6 +47,9 @@ impl ServerState {
             up: true,
             weight: configured_weight(),
             long_requests: Vec::new(),
+            away_ms: Vec::new(),
+            away: false,
+            pending: None,
             served_milli: 0,
             last_request_ms: None,
             next_check_ms: 0,
@@ -48,20 +57,52 @@ impl ServerState {
         }
     }
 
+    /// Whether it would take new requests, were it ready.
+    #[must_use]
+    pub fn could_serve(&self) -> bool {
+        self.up && !self.away && self.weight.value() > 0
+    }
+
     /// Whether it takes new requests.
     #[must_use]
     pub fn serving(&self) -> bool {
-        self.admin == AdminState::Ready && self.up && self.weight.value() > 0
+        self.admin == AdminState::Ready && self.could_serve()
     }
 
     /// As after a start of the balancer: configured state, counters at zero, found up by its first check.
     pub(super) fn restart(&mut self, now_ms: u64, healthy: bool) {
-        let node = self.node.clone();
-        *self = Self { up: healthy, next_check_ms: now_ms, ..Self::new(node) };
+        let (node, away_ms) = (self.node.clone(), std::mem::take(&mut self.away_ms));
+        *self = Self { up: healthy, next_check_ms: now_ms, away_ms, away: self.away, ..Self::new(node) };
     }
 
-    /// Asks for an admin state; leaving maintenance begins down, as HAProxy has it with health checks.
-    pub(super) fn set_admin(&mut self, now_ms: u64, state: AdminState) {
+    /// What the operator asked for last, in effect or not.
+    pub(super) fn asked(&self) -> AdminState {
+        self.pending.map_or(self.admin, |(_, state)| state)
+    }
+
+    /// Acknowledges an admin state, which takes effect `lag_ms` later.
+    pub(super) fn ask(&mut self, now_ms: u64, state: AdminState, lag_ms: u64) {
+        self.pending = None;
+        match lag_ms {
+            0 => self.set_admin(now_ms, state),
+            _ if state != self.admin => self.pending = Some((now_ms + lag_ms, state)),
+            _ => {}
+        }
+    }
+
+    /// Lets what was due until `now_ms` take effect; true when that changed anything.
+    pub(super) fn settle(&mut self, now_ms: u64) -> bool {
+        let away = self.away_ms.iter().any(|(from, to)| (*from..*to).contains(&now_ms));
+        let mut changed = std::mem::replace(&mut self.away, away) != away;
+        if let Some((at_ms, state)) = self.pending.take_if(|(at_ms, _)| *at_ms <= now_ms) {
+            self.set_admin(at_ms, state);
+            changed = true;
+        }
+        changed
+    }
+
+    /// Sets an admin state; leaving maintenance begins down, as HAProxy has it with health checks.
+    fn set_admin(&mut self, now_ms: u64, state: AdminState) {
         if self.admin == AdminState::Maint && state != AdminState::Maint {
             (self.up, self.contradictions, self.next_check_ms) = (false, 0, now_ms);
         }

@@ -10,12 +10,21 @@ pub enum Happening {
     PoolRead {
         /// The servers that took requests at that moment.
         serving: Vec<NodeId>,
+        /// Those that would, were they ready.
+        could_serve: Vec<NodeId>,
     },
-    /// An admin state changed.
+    /// A reader got no answer.
+    PoolUnread,
+    /// The metrics store was asked.
+    Sampled {
+        /// Whether it had a value for every query.
+        data: bool,
+    },
+    /// An admin state was asked for, and acknowledged.
     Admin {
         /// The server.
         node: NodeId,
-        /// Before.
+        /// What was asked for before.
         from: AdminState,
         /// After.
         to: AdminState,

@@ -37,6 +37,14 @@ pub(super) struct Counted {
     pub(super) p95_s: f64,
 }
 
+impl Counted {
+    /// Adds what other nodes counted.
+    pub(super) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.p95_s = self.p95_s.max(other.p95_s);
+}
+
 /// The finite bounds of the latency histogram's buckets, in seconds: the defaults of Prometheus's client libraries.
 pub(super) const BOUNDS_S: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 

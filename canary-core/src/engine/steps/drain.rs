@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::cx::{Failure, StepCx, StepOutcome, Waiting};
 use crate::engine::outcome::FailureClass;
 use crate::fleet::NodeId;
-use crate::plan::Direction;
+use crate::plan::{Action, Direction};
 use crate::spec::OnDrainTimeout;
 use crate::traits::{AdminState, PoolState, Server};
 
@@ -38,10 +38,14 @@ fn closes(cx: &StepCx<'_>) -> bool {
     wanted && cx.backends.lb.capabilities().close_sessions
 }
 
-/// Asks for the drain once enough others take requests, and gives the server as read back.
+/// Asks for the drain once enough others take requests, and gives the pool and the server as read back.
 ///
 /// How many serve is read again before every further try: one that got no answer may have taken a minute.
-async fn take_out(cx: &StepCx<'_>, mut pool: PoolState, server: &Server) -> Result<Server, Failure> {
+async fn take_out(
+    cx: &StepCx<'_>,
+    mut pool: PoolState,
+    server: &Server,
+) -> Result<(PoolState, Server), Failure> {
     let (node, lb, needed) = (cx.node()?, &cx.backends.lb, needed(cx));
     let mut wait = cx
         .waiting(format!("{needed} other server(s) to be ready and up"), cx.plan.spec.drain.capacity_timeout);
@@ -62,7 +66,7 @@ async fn take_out(cx: &StepCx<'_>, mut pool: PoolState, server: &Server) -> Resu
             lb.set_admin(node, AdminState::Drain).await.map(Ok)
         });
         match asked.await? {
-            Ok(after) => return Ok(cx.in_pool(after)?.1),
+            Ok(after) => return cx.in_pool(after),
             Err(fewer) => (pool, serves) = (fewer, true),
         }
     }
@@ -93,9 +97,48 @@ async fn capacity(
     Ok(pool)
 }
 
+/// How often a node is put back because others failed, until the drain is given up.
+const PUT_BACK: u32 = 3;
+
+/// Whether the pool misses a node that was taken out: too few others serve, it could, and nothing was done to it yet.
+fn missed(cx: &StepCx<'_>, pool: &PoolState, server: &Server) -> bool {
+    let could_serve = Server { admin: AdminState::Ready, ..server.clone() }.serving();
+    server.admin == AdminState::Drain
+        && could_serve
+        && pool.serving_besides(&server.node) < needed(cx)
+        && cx.step.direction == Direction::Forward
+        && cx.history().status(&cx.step.sibling(Action::Install)).is_none()
+}
+
+/// Puts a missed node back as it was; false when it is not healthy and stays out.
+///
+/// # Errors
+/// [`FailureClass::Capacity`] when that has happened too often.
+async fn put_back(cx: &StepCx<'_>, times: &mut u32, serving: usize) -> Result<bool, Failure> {
+    let (node, lb) = (cx.node()?, &cx.backends.lb);
+    if *times == PUT_BACK {
+        let message = format!(
+            "others of the pool failed {} times while {node} was being drained; {serving} serve besides it, {} must",
+            *times + 1,
+            needed(cx)
+        );
+        return Err(Failure::new(FailureClass::Capacity, message));
+    }
+    let check = &cx.plan.spec.health.check;
+    if !cx.backends.nodes.check(node, check).await.is_ok_and(|report| report.healthy) {
+        return Ok(false);
+    }
+    cx.call(|| lb.set_admin(node, AdminState::Ready)).await?;
+    *times += 1;
+    cx.fact("put_back", *times);
+    Ok(true)
+}
+
 /// Takes the node out, and waits until two looks in a row see it so and nothing in progress.
 ///
-/// A balancer that restarts in between comes back with its configured state: the drain is then asked for again.
+/// It is asked for at least once, whatever is read: a state that was asked for before may take effect late. A balancer that
+/// restarts in between comes back with its configured state: the drain is then asked for again. Others that fail meanwhile
+/// are waited for with the node back in rotation.
 pub(super) async fn idle(
     cx: &StepCx<'_>,
     mut pool: PoolState,
@@ -104,15 +147,21 @@ pub(super) async fn idle(
 ) -> Result<(), Failure> {
     let mut wait = None;
     let mut idle_looks = 0;
-    let mut asked = 0_u32;
+    let (mut asked, mut times_back, mut comes_back) = (0_u32, 0, false);
+    let in_rotation = server.admin == AdminState::Ready;
     loop {
-        if server.admin == AdminState::Ready {
+        if server.admin == AdminState::Ready || asked == 0 && server.admin == AdminState::Drain {
             asked += 1;
             cx.fact("drain_asked", asked);
-            server = take_out(cx, pool, &server).await?;
-            idle_looks = 0;
+            (pool, server) = take_out(cx, pool, &server).await?;
+            (idle_looks, comes_back) = (0, false);
         }
-        let idle = server.admin != AdminState::Ready && server.sessions == 0 && server.queued == 0;
+        if in_rotation && !comes_back && missed(cx, &pool, &server) {
+            comes_back = put_back(cx, &mut times_back, pool.serving_besides(&server.node)).await?;
+            wait = wait.filter(|_| !comes_back);
+        }
+        let idle =
+            !comes_back && server.admin != AdminState::Ready && server.sessions == 0 && server.queued == 0;
         idle_looks = if idle { idle_looks + 1 } else { 0 };
         if idle_looks == 2 {
             return Ok(());

@@ -2,13 +2,14 @@
 
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
-use crate::plan::Action;
+use crate::plan::{Action, Direction, Step};
 use crate::traits::AdminState;
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
-    let drained = cx.history().status(&cx.step.sibling(Action::Drain)).is_some();
-    // A node that this rollout drained need not be looked at before it is put back.
+    let drained = drained(cx);
+    // A node that this rollout drained is not looked at before it is put back: a drain that was asked for may take effect only
+    // after the look.
     let (mut pool, mut server) =
         if drained { cx.set_admin(AdminState::Ready).await? } else { cx.server().await? };
     let changed = drained || server.admin != AdminState::Ready;
@@ -34,4 +35,11 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         wait.pause(format!("{}, {} (process {})", server.admin, server.operational, pool.epoch)).await?;
         (pool, server) = cx.server().await?;
     }
+}
+
+/// Whether this rollout may have drained the node, on either way.
+fn drained(cx: &StepCx<'_>) -> bool {
+    let drain = cx.step.sibling(Action::Drain);
+    let (history, directions) = (cx.history(), [Direction::Forward, Direction::Back]);
+    directions.into_iter().any(|direction| history.status(&Step { direction, ..drain.clone() }).is_some())
 }

@@ -3,6 +3,7 @@
 mod account;
 mod control;
 mod crash;
+mod drain;
 mod in_hand;
 mod judges;
 mod out;

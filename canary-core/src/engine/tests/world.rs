@@ -49,6 +49,10 @@ pub(super) struct State {
     pub(super) balancer_restarts: bool,
     /// The next call of this operation takes two seconds, in which the balancer forgets all drains.
     pub(super) long: Option<&'static str>,
+    /// Milliseconds until an acknowledged admin state takes effect.
+    pub(super) lag_ms: u64,
+    /// What was acknowledged last, and when it takes effect.
+    late: Option<(u64, NodeId, AdminState)>,
     epoch: u64,
 }
 
@@ -114,6 +118,14 @@ impl State {
         }
     }
 
+    /// What was acknowledged and is due.
+    fn take_effect(&mut self) {
+        let now_ms = self.now_ms;
+        if let Some((_, node, admin)) = self.late.take_if(|late| late.0 <= now_ms) {
+            self.node(&node).admin = admin;
+        }
+    }
+
     /// Whether this call is the long one; then it has been.
     fn long(&mut self, operation: &str) -> bool {
         let long = self.long.take_if(|long| *long == operation).is_some();
@@ -161,6 +173,7 @@ impl LoadBalancer for World {
 
     async fn servers(&self) -> Result<PoolState, BackendError> {
         let mut state = self.enter("servers")?;
+        state.take_effect();
         if std::mem::take(&mut state.balancer_restarts) {
             state.forget_drains();
         }
@@ -189,11 +202,13 @@ impl LoadBalancer for World {
     async fn set_admin(&self, node: &NodeId, admin: AdminState) -> Result<PoolState, BackendError> {
         {
             let mut state = self.enter("set_admin")?;
-            let n = state.node(node);
-            let changed = n.admin != admin;
-            n.admin = admin;
-            if changed {
+            state.take_effect();
+            let asked = state.late.take().filter(|late| late.1 == *node).map(|late| late.2);
+            if asked.unwrap_or_else(|| state.node(node).admin) != admin {
                 state.effects.push(format!("{node} {admin}"));
+            }
+            if state.node(node).admin != admin {
+                state.late = Some((state.now_ms + state.lag_ms, node.clone(), admin));
             }
         }
         self.servers().await
