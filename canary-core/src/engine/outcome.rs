@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::NodeReport;
 use crate::plan::Plan;
+use crate::traits::AdminState;
 
 /// What kind of failure a step met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,16 +137,28 @@ impl fmt::Display for Outcome {
 /// Holds an outcome against what was read back: one that the fleet contradicts becomes [`Outcome::Stuck`].
 pub(super) fn borne_out(outcome: Outcome, plan: &Plan, nodes: &[NodeReport]) -> Outcome {
     let target = plan.artifact.facts.sha256;
-    let contradicts = |node: &&NodeReport| match (&outcome, node.installed) {
+    let contradicts = |node: &NodeReport| match (&outcome, node.installed) {
         (Outcome::Completed { .. }, Some(installed)) => installed != target,
         (Outcome::RolledBack { .. }, Some(installed)) => installed == target,
         _ => false,
     };
-    let wrong: Vec<_> = nodes.iter().filter(contradicts).map(|node| node.node.as_str()).collect();
+    // A way back leaves alone what it did not touch, also a node that somebody had taken out.
+    let out = |node: &NodeReport| {
+        matches!(outcome, Outcome::Completed { .. })
+            && node.admin.is_some_and(|admin| admin != AdminState::Ready)
+    };
+    let those = |wrong: &dyn Fn(&NodeReport) -> bool, what: &str| {
+        let names: Vec<_> = nodes.iter().filter(|node| wrong(node)).map(|node| node.node.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} {what}", names.join(", ")))
+    };
+    let wrong =
+        [those(&contradicts, "does not have the binary that says so"), those(&out, "is out of rotation")];
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
     if wrong.is_empty() {
         return outcome;
     }
-    let reason =
-        format!("the steps ended {outcome}, but {} does not have the binary that says so", wrong.join(", "));
-    Outcome::Stuck { reason }
+    Outcome::Stuck { reason: format!("the steps ended {outcome}, but {}", wrong.join("; ")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,10 @@ mod journal;
 mod one_by_one;
 mod outcome;
 mod requests;
+mod restarts;
 mod rolled_back;
 mod verdict;
+mod watched;
 
 use crate::sim::{Run, Scenario, Simulator};
 
@@ -49,6 +51,8 @@ invariants! {
     "the journal folds to the live state" => journal::check,
     "a release that is red does not spread" => verdict::check,
     "nobody is left out of rotation unsaid" => admin::check,
+    "nobody passes the watch unseen" => watched::check,
+    "one restart for one intent" => restarts::check,
 }
 
 /// An invariant that a run breaks.

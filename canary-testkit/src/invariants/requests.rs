@@ -2,7 +2,7 @@
 //!
 //! Allowed is the time right after a balancer's restart, which puts a drained node back behind the engine's back: a look at
 //! the balancer is trusted for a second, and the call that changes the node may be under way. On the way back it is also as long
-//! as the balancer cannot be read: that does not keep a bad release running.
+//! as the balancer is asked in vain: that does not keep a bad release running.
 
 use canary_core::journal::Entry;
 use canary_core::plan::{Action, Direction};
@@ -22,10 +22,12 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
     let may_close = drained_back
         || run.trace.iter().any(|happened| happened.what == Happening::JournalFailed)
         || run.scenario.spec.drain.on_timeout == OnDrainTimeout::CloseSessions;
+    // Whether the last look since the restart was in vain.
     let (mut restarted_ms, mut unread) = (None, false);
     for happened in &run.trace {
         match happened.what {
-            Happening::BalancerRestarted => (restarted_ms, unread) = (Some(happened.at_ms), drained_back),
+            Happening::BalancerRestarted => (restarted_ms, unread) = (Some(happened.at_ms), false),
+            Happening::PoolUnread => unread = restarted_ms.is_some() && drained_back,
             Happening::PoolRead { .. } => unread = false,
             _ => {}
         }

@@ -11,6 +11,7 @@ use canary_core::analysis::Number;
 use canary_core::engine::Backends;
 use canary_core::fleet::{Artifact, FileFacts, NodeId, RemotePath};
 use canary_core::journal::{Entry, Record};
+use canary_core::plan::{Plan, Step};
 use canary_core::time::Timestamp;
 use canary_core::traits::*;
 
@@ -37,8 +38,16 @@ pub enum Mutant {
     DoesNotInstallTheWayBack,
     /// Does not restart the service.
     SkipsTheRestart,
+    /// Restarts the service once more.
+    RestartsTwice,
     /// Takes missing or bad numbers for good ones.
     TakesEverythingForGreen,
+    /// Takes missing numbers for good ones.
+    PromotesOnHold,
+    /// Rolls the peers in another order than the plan's.
+    RollsPeersInAnotherOrder,
+    /// Does not put the last node back.
+    ForgetsTheLastReady,
     /// Records a step's begin only with its end.
     JournalsAfterTheEffect,
     /// Does not record how it ended.
@@ -49,7 +58,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::SkipsTheCapacityGuard,
         Self::TrustsTheAcknowledgement,
         Self::DoesNotWaitForIdle,
@@ -60,16 +69,33 @@ impl Mutant {
         Self::TrustsTheInstallation,
         Self::DoesNotInstallTheWayBack,
         Self::SkipsTheRestart,
+        Self::RestartsTwice,
         Self::TakesEverythingForGreen,
+        Self::PromotesOnHold,
+        Self::RollsPeersInAnotherOrder,
+        Self::ForgetsTheLastReady,
         Self::JournalsAfterTheEffect,
         Self::ForgetsTheEnd,
         Self::IsNotDeterministic,
     ];
 
+    /// The plan that the engine is given.
+    pub(super) fn misread(self, mut plan: Plan) -> Plan {
+        if self == Self::RollsPeersInAnotherOrder {
+            plan.nodes[1..].reverse();
+            let place =
+                |step: &Step| plan.nodes.iter().position(|planned| Some(&planned.node) == step.node.as_ref());
+            plan.steps.sort_by_key(place);
+        }
+        plan
+    }
+
     /// Backends that make the engine behave so.
-    pub(super) fn plant(self, backends: &Backends) -> Backends {
+    pub(super) fn plant(self, backends: &Backends, plan: &Plan) -> Backends {
         let mut planted = backends.clone();
-        planted.lb = Arc::new(Lying::new(self, Arc::clone(&backends.lb)));
+        let mut lb = Lying::new(self, Arc::clone(&backends.lb));
+        lb.last = plan.nodes.last().map(|planned| planned.node.clone());
+        planted.lb = Arc::new(lb);
         planted.nodes = Arc::new(Lying::new(self, Arc::clone(&backends.nodes)));
         planted.sli = backends.sli.clone().map(|sli| Arc::new(Lying::new(self, sli)) as _);
         planted.journal = Arc::new(Lying::new(self, Arc::clone(&backends.journal)));
@@ -84,12 +110,14 @@ struct Lying<T: ?Sized> {
     mutant: Mutant,
     kept: Mutex<Option<Entry>>,
     asked: Mutex<Vec<(NodeId, AdminState)>>,
+    /// The plan's last node.
+    last: Option<NodeId>,
     inner: Arc<T>,
 }
 
 impl<T: ?Sized> Lying<T> {
     fn new(mutant: Mutant, inner: Arc<T>) -> Self {
-        Self { mutant, kept: Mutex::new(None), asked: Mutex::new(Vec::new()), inner }
+        Self { mutant, kept: Mutex::new(None), asked: Mutex::new(Vec::new()), last: None, inner }
     }
 }
 
@@ -113,6 +141,18 @@ impl Lying<dyn LoadBalancer> {
             }
             Mutant::DoesNotWaitForIdle => {
                 pool.servers.iter_mut().for_each(|s| (s.sessions, s.queued) = (0, 0));
+            }
+            Mutant::ForgetsTheLastReady => {
+                let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                let forgotten = asked.last().cloned();
+                if let Some((node, state)) = forgotten {
+                    let server = pool.servers.iter_mut().find(|server| server.node == node);
+                    server.into_iter().for_each(|server| {
+                        // Each look finds one more request served.
+                        (server.admin, server.served) = (state, server.served + asked.len() as u64);
+                    });
+                    asked.push((node, state));
+                }
             }
             Mutant::TrustsTheAcknowledgement => {
                 let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +184,13 @@ impl LoadBalancer for Lying<dyn LoadBalancer> {
             Mutant::TrustsTheAcknowledgement => {
                 self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((node.clone(), state));
                 return self.servers().await;
+            }
+            Mutant::ForgetsTheLastReady if self.last.as_ref() == Some(node) => {
+                self.asked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                if !drains {
+                    self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((node.clone(), state));
+                    return self.servers().await;
+                }
             }
             Mutant::ClosesSessionsAtOnce if drains => {
                 self.inner.set_admin(node, state).await?;
@@ -206,6 +253,9 @@ impl NodeRuntime for Lying<dyn NodeRuntime> {
         if self.mutant == Mutant::SkipsTheRestart {
             return self.service(node).await;
         }
+        if self.mutant == Mutant::RestartsTwice {
+            self.inner.restart(node).await?;
+        }
         self.inner.restart(node).await
     }
 
@@ -241,15 +291,19 @@ impl SliSource for Lying<dyn SliSource> {
 
     async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
         let answers = self.inner.sample(queries).await;
-        if self.mutant != Mutant::TakesEverythingForGreen {
-            return answers;
-        }
         let reading = || Number::new(0.0).map_or(Reading::NotANumber, |value| Reading::Value { value });
-        let good = |_| {
+        let has_value =
+            |sample: &Sample| matches!(sample.reading, Reading::Value { .. } | Reading::AtLeast { .. });
+        let good = || {
             let (events, age) = (Some(1000), Some(Duration::ZERO));
             Ok(Sample { reading: reading(), events, age, warnings: Vec::new(), queries: Vec::new() })
         };
-        answers.into_iter().map(good).collect()
+        let lies = |answer: &Result<Sample, BackendError>| match self.mutant {
+            Mutant::TakesEverythingForGreen => true,
+            Mutant::PromotesOnHold => !answer.as_ref().is_ok_and(has_value),
+            _ => false,
+        };
+        answers.into_iter().map(|answer| if lies(&answer) { good() } else { answer }).collect()
     }
 
     async fn describe(&self, query: &SliQuery) -> Result<SliFacts, BackendError> {

@@ -108,7 +108,7 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
     let straight = world.backends(Arc::clone(&journal) as _);
     let plan = plan(simulator, &straight, scenario).await?;
     let straight = match mutant {
-        Some(mutant) => mutant.plant(&straight),
+        Some(mutant) => mutant.plant(&straight, &plan),
         None => straight,
     };
     let counted = Arc::<Counted>::default();
@@ -117,7 +117,8 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
         actor: "simulator".to_owned(),
         reason: None,
     };
-    let afresh = || Begin::New(Box::new(plan.clone()), order.clone());
+    let carried = mutant.map_or_else(|| plan.clone(), |mutant| mutant.misread(plan.clone()));
+    let afresh = || Begin::New(Box::new(carried.clone()), order.clone());
     let mut begin = afresh();
     let mut outcome = None;
     // Whether something may have been done that no record tells of.
@@ -138,8 +139,9 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
                 world.restart_balancer();
             }
         }
-        // The operator comes back after a while.
-        world.clock().advance(Duration::from_millis(absence.ms));
+        // The operator comes back after a while, and what nothing tells of has taken effect by then.
+        let effects_ms = if unrecorded { scenario.admin_lag_ms } else { 0 };
+        world.clock().advance(Duration::from_millis(absence.ms.max(effects_ms)));
         match journal.rollout() {
             Some(view) if view.unfinished() => begin = Begin::Resume(Box::new(view)),
             // Nothing was recorded: the person begins once more.
