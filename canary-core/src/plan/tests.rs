@@ -106,6 +106,8 @@ fn what_is_done_already_is_only_proven() {
     assert_eq!(shown(&plan)[4..], ["b: check-health", "b: enable", "b: prove-traffic"]);
     assert_eq!(plan.warnings, ["api_pool/b is drained already; the rollout will put it back"]);
     assert!(roll(spec(), &snapshot(&[("a", b"new"), ("b", b"new")])).unwrap().is_empty());
+    let served = roll(spec(), &snapshot(&[("a", b"old"), ("b", b"new")])).unwrap();
+    assert!(!shown(&served).iter().any(|step| step.starts_with("b:")), "a peer that serves it needs nothing");
     let mut unrestarted = snapshot(&[("a", b"new"), ("b", b"new")]);
     unrestarted.nodes.get_mut(&id("b")).unwrap().service.running = RunningBinary::Replaced;
     assert_eq!(shown(&roll(spec(), &unrestarted).unwrap())[4], "b: drain");
@@ -224,7 +226,7 @@ fn bounds_and_windows_that_can_never_trip_are_refused() {
         largest_bound: largest.and_then(Number::new),
         scrape_interval: Some(Duration::from_secs(scrape)),
     };
-    let table: [(f64, SliFacts, &[Lint]); 4] = [
+    let table: [(f64, SliFacts, &[Lint]); 5] = [
         (0.5, sees(Some(0.5), 15, 1), &[]),
         (
             0.5,
@@ -244,6 +246,13 @@ fn bounds_and_windows_that_can_never_trip_are_refused() {
         ),
         (
             0.5,
+            sees(None, 30, 1),
+            &[Lint::Warn(
+                "SLI \"p95\" looks back 1m over samples 30s apart: at least four are advisable".to_owned(),
+            )],
+        ),
+        (
+            0.5,
             sees(None, 20, 0),
             &[
                 Lint::Warn("SLI \"p95\" has no data now; the watch will hold until it has".to_owned()),
@@ -259,4 +268,28 @@ fn bounds_and_windows_that_can_never_trip_are_refused() {
     never.slis = vec![p95(0.0)];
     spec.watch = Some(never);
     assert_eq!(spec.problems(), ["SLI \"p95\" can never be < 0: every release would be rolled back"]);
+}
+
+#[test]
+fn servers_that_the_rollout_does_not_name_are_told_of() {
+    let seen = snapshot(&[("a", b"old"), ("b", b"old"), ("x", b"old"), ("y", b"old")]);
+    let plan = roll(spec(), &seen).unwrap();
+    let warning = "pool api_pool also has x, y, which the rollout does not name: they keep what they run";
+    assert_eq!(plan.warnings, [warning]);
+}
+
+#[test]
+fn a_plan_knows_its_nodes_and_artifacts() {
+    let plan = roll(spec(), &snapshot(&[("a", b"old"), ("b", b"new")])).unwrap();
+    assert_eq!(plan.node(&id("b")).map(|planned| planned.work), Some(Work::Nothing));
+    assert_eq!(plan.node(&id("x")), None);
+    let (new, old) = (facts(b"new"), plan.way_back.as_ref().unwrap().facts);
+    let expected = [(Direction::Forward, new), (Direction::Back, old)];
+    for (direction, facts) in expected {
+        assert_eq!(plan.digest(direction), Some(facts.sha256));
+        let path = plan.store.join(facts.sha256.to_string());
+        assert_eq!(plan.stored(direction), Some(Artifact { path, facts }));
+    }
+    let back = roll_back(spec(), release(), plan.store, &snapshot(&[("a", b"old"), ("b", b"old")])).unwrap();
+    assert_eq!((back.digest(Direction::Back), back.stored(Direction::Back)), (None, None));
 }

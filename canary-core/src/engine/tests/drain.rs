@@ -1,7 +1,5 @@
 //! Draining: what is acknowledged and what is so, and others that fail meanwhile.
 
-use std::collections::BTreeMap;
-
 use super::*;
 
 /// Rolls out while `meanwhile` is called at every wait, with its number.
@@ -21,17 +19,9 @@ fn up(world: &World, others: [&str; 2], up: bool) {
     others.iter().for_each(|name| world.state().nodes.get_mut(&node(name)).unwrap().up = up);
 }
 
-/// Facts of the canary's drain.
+/// How the canary's drain ended.
 async fn drained(scene: &Scene) -> (bool, BTreeMap<String, String>) {
-    let entries = scene.entries().await.into_iter();
-    let drain = Step::forward(&node("a"), Action::Drain);
-    let mut ends = entries.filter_map(|entry| match entry {
-        Entry::StepFinished { step, result, facts, .. } if step == drain => {
-            Some((result == StepResult::Done { changed: true }, facts))
-        }
-        _ => None,
-    });
-    ends.next().unwrap()
+    scene.done(&Step::forward(&node("a"), Action::Drain)).await
 }
 
 #[tokio::test]

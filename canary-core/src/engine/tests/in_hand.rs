@@ -60,6 +60,27 @@ async fn the_node_whose_step_failed() {
 }
 
 #[tokio::test]
+async fn the_node_that_is_on_its_way_back() {
+    let mut scene = Scene::new(Behaviour::Good);
+    let (plan, mut history) = again(&mut scene).await;
+    let mut tell = |entry: Entry| history.apply(Timestamp::from_millis(0), &entry);
+    let (rollout, drain) = (order().rollout, Step::back(&node("b"), Action::Drain));
+    let request = Request::new(Wish::Abort, "ben");
+    tell(Entry::Asked { rollout: rollout.clone(), request, refused: None });
+    tell(Entry::StepStarted { rollout: rollout.clone(), step: drain.clone() });
+    tell(Entry::StepFinished {
+        rollout,
+        step: drain,
+        result: StepResult::Done { changed: true },
+        facts: BTreeMap::new(),
+        logs: Vec::new(),
+    });
+    // No step is under way now, as after a death between two steps.
+    assert_eq!(history.under_way(), None);
+    assert_eq!(next(&plan, &history), Next::Do(Step::back(&node("b"), Action::Install)));
+}
+
+#[tokio::test]
 async fn the_node_whose_step_was_broken_off() {
     let mut scene = Scene::new(Behaviour::Good);
     let (plan, mut history) = again(&mut scene).await;

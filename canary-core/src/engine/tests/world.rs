@@ -49,6 +49,16 @@ pub(super) struct State {
     pub(super) balancer_restarts: bool,
     /// The next call of this operation takes two seconds, in which the balancer forgets all drains.
     pub(super) long: Option<&'static str>,
+    /// What the next looks at a service see instead of what is so.
+    pub(super) services: VecDeque<ServiceState>,
+    /// A server that the pool does not have.
+    pub(super) no_server: Option<NodeId>,
+    /// Requests through the balancer are answered 502.
+    pub(super) answers_badly: bool,
+    /// No request reaches a node.
+    pub(super) quiet: bool,
+    /// No request can be sent through the balancer.
+    pub(super) cannot_send: bool,
     /// Milliseconds until an acknowledged admin state takes effect.
     pub(super) lag_ms: u64,
     /// What was acknowledged last, and when it takes effect.
@@ -168,7 +178,8 @@ impl Clock for World {
 #[async_trait]
 impl LoadBalancer for World {
     fn capabilities(&self) -> LbCapabilities {
-        LbCapabilities { weights: true, close_sessions: true, check_through: true }
+        let check_through = !self.state().cannot_send;
+        LbCapabilities { weights: true, close_sessions: true, check_through }
     }
 
     async fn servers(&self) -> Result<PoolState, BackendError> {
@@ -177,7 +188,8 @@ impl LoadBalancer for World {
         if std::mem::take(&mut state.balancer_restarts) {
             state.forget_drains();
         }
-        let servers = state.nodes.iter().map(|(name, n)| Server {
+        let there = state.nodes.iter().filter(|(name, _)| Some(*name) != state.no_server.as_ref());
+        let servers = there.map(|(name, n)| Server {
             node: name.clone(),
             address: None,
             admin: n.admin,
@@ -228,10 +240,12 @@ impl LoadBalancer for World {
     async fn check_through(&self, _: &HealthCheck) -> Result<HealthReport, BackendError> {
         let mut state = self.enter("check_through")?;
         // One request to every serving node, so that a round-robin's turn never matters.
-        for n in state.nodes.values_mut().filter(|n| n.admin == AdminState::Ready && n.up) {
+        let quiet = state.quiet;
+        for n in state.nodes.values_mut().filter(|n| n.admin == AdminState::Ready && n.up && !quiet) {
             n.served += 1;
         }
-        Ok(HealthReport { healthy: true, status: Some(200), detail: "200".into(), via: "world".into() })
+        let (healthy, status) = if state.answers_badly { (false, 502) } else { (true, 200) };
+        Ok(HealthReport { healthy, status: Some(status), detail: status.to_string(), via: "world".into() })
     }
 }
 
@@ -290,6 +304,9 @@ impl NodeRuntime for World {
 
     async fn service(&self, node: &NodeId) -> Result<ServiceState, BackendError> {
         let mut state = self.enter("service")?;
+        if let Some(seen) = state.services.pop_front() {
+            return Ok(seen);
+        }
         let running = state.node(node).running;
         let crashes = state.behaviour(running) == Behaviour::Crashes;
         let n = state.node(node);
