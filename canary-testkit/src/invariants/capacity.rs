@@ -45,7 +45,7 @@ fn installed(run: &Run) -> Result<(), String> {
             }
             Happening::Answered { node, healthy } if drained == Some(node) => ailing = !healthy,
             Happening::EngineBegan | Happening::JournalFailed | Happening::BalancerRestarted => {
-                drained = None
+                drained = None;
             }
             Happening::Recorded { seq } => {
                 let record = usize::try_from(*seq).ok().and_then(|seq| run.records.get(seq));

@@ -15,6 +15,9 @@ use super::traffic::{BOUNDS_S, Tally};
 use super::{State, unchanged};
 use crate::clock::{VirtualClock, whole_ms};
 
+/// How far back an instant query finds a sample (Prometheus's `--query.lookback-delta`).
+const LOOK_BACK_MS: u64 = 300_000;
+
 impl State {
     /// The newest scrape up to a moment whose samples can be asked for by now; milliseconds since the clock's start.
     fn scraped(&self, at: Timestamp) -> Option<u64> {
@@ -22,6 +25,13 @@ impl State {
         let at = at.as_millis().checked_sub(VirtualClock::start().as_millis())?;
         let newest = at.min(self.now_ms.checked_sub(scrapes.delay_ms)?);
         Some(newest / scrapes.interval_ms * scrapes.interval_ms)
+    }
+
+    /// What a node's last scrape up to that one held, and when it was; nothing once it is too old to be found.
+    fn found(&self, node: &NodeId, scraped_ms: u64) -> Option<(u64, Tally)> {
+        let at_ms = self.config.scrapes.last_before(scraped_ms, node)?;
+        let recent = scraped_ms - at_ms <= LOOK_BACK_MS;
+        recent.then(|| Some((at_ms, self.tally(node, at_ms)?))).flatten()
     }
 
     fn tally(&self, node: &NodeId, scraped_ms: u64) -> Option<Tally> {
@@ -38,10 +48,11 @@ impl State {
         nodes.sort();
         nodes.dedup();
         let mut series = Vec::new();
-        for (node, at_ms) in nodes.iter().filter_map(|node| Some((node, scraped?))) {
+        for (node, (at_ms, tally)) in
+            nodes.iter().filter_map(|node| Some((node, self.found(node, scraped?)?)))
+        {
             let at = VirtualClock::start().plus(Duration::from_millis(at_ms));
-            let held = self.tally(node, at_ms).map(|tally| shown(&query.kind, &tally));
-            for (name, values) in held.into_iter().flatten() {
+            for (name, values) in shown(&query.kind, &tally) {
                 series.push(CounterSeries { node: node.clone(), series: name, at, values });
             }
         }
@@ -79,7 +90,7 @@ impl State {
             .nodes
             .iter()
             .map(|node| {
-                let held: Vec<_> = (0..=steps).map(|step| self.tally(node, end(step)?)).collect();
+                let held: Vec<_> = (0..=steps).map(|step| Some(self.found(node, end(step)?)?.1)).collect();
                 let steps = held.windows(2).map(|pair| grown(&query.kind, &pair[0], &pair[1])).collect();
                 NodeGrowth { node: node.clone(), steps }
             })

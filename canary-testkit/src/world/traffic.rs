@@ -43,6 +43,7 @@ impl Counted {
         self.requests += other.requests;
         self.errors += other.errors;
         self.p95_s = self.p95_s.max(other.p95_s);
+    }
 }
 
 /// The finite bounds of the latency histogram's buckets, in seconds: the defaults of Prometheus's client libraries.
