@@ -1,5 +1,7 @@
 //! What requests mean, decided without a rollout.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::engine::answer::{Answer, Effect, answer, effect};
 use crate::journal::StepResult;

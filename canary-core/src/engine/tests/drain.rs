@@ -1,5 +1,7 @@
 //! Draining: what is acknowledged and what is so, and others that fail meanwhile.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 /// Rolls out while `meanwhile` is called at every wait, with its number.

@@ -13,7 +13,6 @@ mod proof;
 mod restart;
 mod world;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -429,21 +428,6 @@ async fn a_first_wish_to_stop_ends_at_a_safe_point_and_a_second_goes_back() {
     let report = resume(&scene.backends, view, "ben".to_owned(), &back).await.unwrap();
     assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{:?}", report.outcome);
     assert_eq!(scene.installed("a"), Digest::of(OLD));
-}
-
-impl Scene {
-    /// The record that ends a step: whether it changed anything, and the facts it left.
-    async fn done(&self, step: &Step) -> (bool, BTreeMap<String, String>) {
-        let mut ends = self.entries().await.into_iter().filter_map(|entry| match entry {
-            Entry::StepFinished { step: ended, result: StepResult::Done { changed }, facts, .. }
-                if ended == *step =>
-            {
-                Some((changed, facts))
-            }
-            _ => None,
-        });
-        ends.next().unwrap_or_else(|| panic!("{step} was not done"))
-    }
 }
 
 /// A listener made of a closure over entries.

@@ -1,9 +1,26 @@
 //! What proves that a node is back, what a step says it changed, what a pause shows.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn step(name: &str, action: Action) -> Step {
     Step::forward(&node(name), action)
+}
+
+impl Scene {
+    /// The record that ends a step: whether it changed anything, and the facts it left.
+    pub(super) async fn done(&self, step: &Step) -> (bool, BTreeMap<String, String>) {
+        let mut ends = self.entries().await.into_iter().filter_map(|entry| match entry {
+            Entry::StepFinished { step: ended, result: StepResult::Done { changed }, facts, .. }
+                if ended == *step =>
+            {
+                Some((changed, facts))
+            }
+            _ => None,
+        });
+        ends.next().unwrap_or_else(|| panic!("{step} was not done"))
+    }
 }
 
 /// Rolls out in a world that is changed once the canary is enabled.

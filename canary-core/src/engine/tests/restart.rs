@@ -1,5 +1,7 @@
 //! Restarts: what a runtime says of the process, and what need not be started again.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::traits::{ActiveState, RunningBinary, ServiceState};
 
