@@ -6,12 +6,13 @@ use std::time::Duration;
 use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{ArtifactError, NodeId, RemotePath, ServiceName};
 use canary_core::spec::{
-    Bound, DrainPolicy, EnablePolicy, HealthPolicy, Judging, OnDrainTimeout, OnInconclusive, PausePolicy,
-    RetryPolicy, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, PausePolicy, RetryPolicy,
+    RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
 };
 use canary_core::traits::{HealthCheck, SliKind};
 
 use super::address::HaproxyAddress;
+use super::file::Measured;
 use super::layers::Layers;
 use super::table::Key;
 use super::values::Given as _;
@@ -22,6 +23,7 @@ use super::{
 use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
 
+mod judging;
 mod local;
 
 /// Builds the settings from layers that have no problems.
@@ -202,7 +204,7 @@ fn watch(layers: &Layers, window: Duration) -> Option<WatchPolicy> {
             "roll_back" => OnInconclusive::RollBack,
             _ => OnInconclusive::Keep,
         },
-        judging: Judging::default(),
+        judging: judging::build(layers),
     })
 }
 
@@ -229,12 +231,33 @@ fn slis(layers: &Layers) -> Vec<Sli> {
             judging: SliJudging::default(),
         });
     }
-    slis.extend(layers.slis.iter().map(|sli| Sli {
-        name: sli.name.clone(),
-        kind: SliKind::Expression { promql: sli.promql.clone() },
-        bound: sli.bound,
-        min_requests,
-        judging: SliJudging::default(),
-    }));
+    for written in &layers.slis {
+        match &written.own {
+            Some((measured, bound)) => slis.push(Sli {
+                name: written.name.clone(),
+                kind: kind(layers, measured),
+                bound: *bound,
+                min_requests,
+                judging: written.judging,
+            }),
+            None => {
+                let built_in = slis.iter_mut().find(|sli| sli.name == written.name);
+                built_in.into_iter().for_each(|sli| sli.judging = written.judging);
+            }
+        }
+    }
     slis
+}
+
+fn kind(layers: &Layers, measured: &Measured) -> SliKind {
+    match measured {
+        Measured::Expression(promql) => SliKind::Expression { promql: promql.clone() },
+        Measured::Latency { metric, quantile } => {
+            SliKind::Quantile { metric: metric.clone(), quantile: *quantile }
+        }
+        Measured::Errors { metric, status_label } => SliKind::ErrorRatio {
+            metric: metric.clone(),
+            status_label: status_label.clone().unwrap_or_else(|| layers.metric(Key::StatusLabel).given()),
+        },
+    }
 }

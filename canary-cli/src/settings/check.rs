@@ -1,5 +1,8 @@
 //! Settings that are fine alone and contradict each other; each named with the places it was written at.
 
+use canary_core::spec::WatchSubject;
+
+use super::file::{Measured, WrittenSli};
 use super::kind::Value;
 use super::layers::Layers;
 use super::suggest::nearest;
@@ -8,11 +11,14 @@ use super::values::Given as _;
 use crate::backend::Registry;
 use crate::error::Problem;
 
+mod judges;
 mod local;
+
+pub(super) use judges::idle;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 13] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 18] = [
         target_fits,
         canary_is_no_peer,
         pauses_follow_nodes,
@@ -20,6 +26,11 @@ pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Proble
         health_holds_an_attempt,
         retries_fit,
         something_is_watched,
+        judges::something_decides,
+        judges::built_in_ones_are_there,
+        judges::scores_are_in_order,
+        judges::warm_up_fits,
+        judges::something_is_compared,
         subject_needs_a_label,
         expressions_need_prometheus,
         certificates_come_together,
@@ -138,7 +149,7 @@ fn something_is_watched(layers: &Layers) -> Option<Problem> {
     if !watched(layers) || !sound(layers, &[Key::BuiltinSlis]) {
         return None;
     }
-    if layers.flag(Key::BuiltinSlis).given() || !layers.slis.is_empty() {
+    if layers.flag(Key::BuiltinSlis).given() || layers.slis.iter().any(|sli| sli.own.is_some()) {
         return None;
     }
     Some(Problem::new(
@@ -149,21 +160,25 @@ fn something_is_watched(layers: &Layers) -> Option<Problem> {
 
 fn subject_needs_a_label(layers: &Layers) -> Option<Problem> {
     let keys = [Key::WatchSubject, Key::WatchSource, Key::NodeLabel];
-    let asks = || layers.text(keys[0]).given() == "canary" && layers.text(keys[1]).given() == "prometheus";
-    if !watched(layers) || !sound(layers, &keys) || !asks() || layers.metric(Key::NodeLabel).is_some() {
+    if !watched(layers) || !sound(layers, &keys) || layers.tells_nodes_apart() {
         return None;
     }
+    let canary = |sli: &&WrittenSli| sli.judging.subject == Some(WatchSubject::Canary);
+    let asked = if layers.text(keys[0]).given() == "canary" {
+        said(layers, Key::WatchSubject)
+    } else {
+        let sli = layers.slis.iter().find(canary)?;
+        format!("{}: the subject of the indicator {} is the canary", sli.origin, sli.name)
+    };
     Some(Problem::new(
-        format!(
-            "{}: Prometheus cannot tell the canary's series from the others",
-            said(layers, Key::WatchSubject)
-        ),
+        format!("{asked}: Prometheus cannot tell the canary's series from the others"),
         "name the label that holds the node's name in prometheus.node_label (PROM_NODE_LABEL), or watch the pool",
     ))
 }
 
 fn expressions_need_prometheus(layers: &Layers) -> Option<Problem> {
-    if !watched(layers) || !sound(layers, &[Key::WatchSource]) || layers.slis.is_empty() {
+    let expression = |sli: &WrittenSli| matches!(sli.own, Some((Measured::Expression(_), _)));
+    if !watched(layers) || !sound(layers, &[Key::WatchSource]) || !layers.slis.iter().any(expression) {
         return None;
     }
     if layers.text(Key::WatchSource).given() != "metrics" {
@@ -171,10 +186,10 @@ fn expressions_need_prometheus(layers: &Layers) -> Option<Problem> {
     }
     Some(Problem::new(
         format!(
-            "{}: the [[sli]] entries are PromQL, which only a Prometheus server can answer",
+            "{}: there are [[sli]] entries with PromQL, which only a Prometheus server can answer",
             said(layers, Key::WatchSource)
         ),
-        "remove the [[sli]] entries, or set watch.source to \"prometheus\"",
+        "remove those [[sli]] entries, or set watch.source to \"prometheus\"",
     ))
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub(super) use sli::WrittenSli;
+pub(super) use sli::{BUILT_IN, Measured, WrittenSli};
 
 use super::origin::{Origin, position};
 use super::raw::{Gathered, Written, problem, quoted};

@@ -44,13 +44,14 @@ fn flag(setting: &'static Setting) -> Arg {
 fn value_name(kind: &Kind) -> String {
     match kind {
         Kind::Choice(_) => "CHOICE".to_owned(),
+        Kind::Choices(_) => "CHOICES".to_owned(),
         kind => kind.shape().replace(' ', "_"),
     }
 }
 
 fn help(setting: &Setting) -> String {
     let mut help = setting.about().to_owned();
-    if let Kind::Choice(words) = setting.kind {
+    if let Kind::Choice(words) | Kind::Choices(words) = setting.kind {
         help.push_str(&format!(" ({})", words.join(", ")));
     }
     match setting.fallback {

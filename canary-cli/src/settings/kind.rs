@@ -1,10 +1,11 @@
 //! What may be written as a setting's value, and the reading of it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use canary_core::analysis::{Number, Ratio};
+use canary_core::analysis::{HoldKind, Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
 
 mod list;
@@ -12,10 +13,11 @@ mod read;
 
 pub use list::Assignments;
 pub(crate) use list::assignment;
+pub(super) use list::budget;
 use read::nodes;
 use read::{
-    choice, count, file, file_name, flag, git_ref, one_of, project, ratio, remote, seconds_number, time,
-    words,
+    choice, count, file, file_name, flag, git_ref, one_of, part, project, ratio, remote, seconds_number,
+    time, words,
 };
 
 use super::address::{self, HaproxyAddress};
@@ -91,10 +93,19 @@ pub enum Kind {
         /// The largest.
         max: u64,
     },
+    /// A ratio above 0 up to a most, or a percentage.
+    Part {
+        /// The largest.
+        max: f64,
+    },
     /// Yes or no.
     Flag,
     /// One of a few words.
     Choice(&'static [&'static str]),
+    /// Some of a few words.
+    Choices(&'static [&'static str]),
+    /// Times by the reason of a hold.
+    Budgets,
     /// The name of a kind of fleet.
     Backend,
     /// A loopback address with its port.
@@ -127,6 +138,8 @@ pub enum Value {
     Ratio(Ratio),
     Count(u64),
     Flag(bool),
+    Words(Vec<String>),
+    Budgets(BTreeMap<HoldKind, Duration>),
     Loopback(SocketAddr),
     Places(Vec<(NodeId, SocketAddr)>),
     Arguments(Vec<String>),
@@ -151,10 +164,12 @@ impl Kind {
             Self::Words => "TEXT".to_owned(),
             Self::Time { .. } => "TIME".to_owned(),
             Self::Seconds => "SECONDS".to_owned(),
-            Self::Ratio => "RATIO".to_owned(),
+            Self::Ratio | Self::Part { .. } => "RATIO".to_owned(),
             Self::Count { .. } => "NUMBER".to_owned(),
             Self::Flag => "true|false".to_owned(),
             Self::Choice(words) => words.join("|"),
+            Self::Choices(words) => format!("LIST OF {}", words.join("|")),
+            Self::Budgets => "REASON=TIME".to_owned(),
             Self::Backend => "NAME".to_owned(),
             Self::Loopback => "ADDRESS".to_owned(),
             Self::Places => "NODE=ADDRESS".to_owned(),
@@ -166,7 +181,7 @@ impl Kind {
     /// Whether the file has a list of texts here, and a variable or a flag texts with blanks between them.
     #[must_use]
     pub const fn is_list(&self) -> bool {
-        matches!(self, Self::Nodes | Self::Places | Self::Arguments | Self::Assignments)
+        matches!(self, Self::Nodes | Self::Places | Self::Arguments | Self::Assignments | Self::Choices(_))
     }
 
     /// Reads a list's texts; for a kind that is a list.
@@ -175,6 +190,7 @@ impl Kind {
             Self::Places => list::places(texts).map(Value::Places),
             Self::Arguments => list::arguments(texts).map(Value::Arguments),
             Self::Assignments => list::assignments(texts).map(Value::Assignments),
+            Self::Choices(words) => list::choices(texts, words).map(Value::Words),
             _ => nodes(texts.iter().copied()).map(Value::Nodes),
         }
     }
@@ -195,7 +211,7 @@ impl Kind {
             Self::RemotePath => Value::RemotePath(remote(text)?),
             Self::FileName => Value::Text(file_name(text)?),
             Self::Node => Value::Node(NodeId::new(text).map_err(name)?),
-            Self::Nodes | Self::Places | Self::Arguments | Self::Assignments => {
+            Self::Nodes | Self::Places | Self::Arguments | Self::Assignments | Self::Choices(_) => {
                 self.read_list(&text.split_whitespace().collect::<Vec<_>>())?
             }
             Self::Backend => Value::Text(NodeId::new(text).map_err(name)?.to_string()),
@@ -216,6 +232,8 @@ impl Kind {
             }
             Self::Seconds => Value::Number(seconds_number(text)?),
             Self::Ratio => Value::Ratio(ratio(text)?),
+            Self::Part { max } => Value::Ratio(part(text, *max)?),
+            Self::Budgets => Value::Budgets(list::budgets(text.split_whitespace())?),
             Self::Count { min, max } => Value::Count(count(text, *min, *max)?),
             Self::Flag => Value::Flag(flag(text)?),
             Self::Choice(words) => Value::Text(choice(text, words)?),
@@ -248,7 +266,9 @@ impl Kind {
             Self::Ratio => "a ratio, such as 0.005, or a percentage, such as \"0.5%\"".to_owned(),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Flag => "true or false".to_owned(),
-            Self::Choice(words) => one_of(words),
+            Self::Choice(words) | Self::Choices(words) => one_of(words),
+            Self::Part { max } => format!("a ratio above 0 up to {max}"),
+            Self::Budgets => "a reason and a time, such as source_down=10m".to_owned(),
             Self::Backend => "the name of a kind of fleet, such as local".to_owned(),
             Self::Loopback => "a loopback address, such as 127.0.0.1:8000".to_owned(),
             Self::Places => "a node and its address, such as api-1=127.0.0.1:8081".to_owned(),

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use canary_core::fleet::NodeId;
+use canary_core::spec::defaults;
 use clap::ArgMatches;
 
 use super::file::{self, WrittenSli};
@@ -73,6 +75,47 @@ impl Layers {
     }
 }
 
+impl Layers {
+    /// Gives the defaults that rest on other settings.
+    fn follow(&mut self) {
+        self.follows(Key::WatchSource, |layers| {
+            Value::Text(if layers.is_local() { "metrics" } else { "prometheus" }.to_owned())
+        });
+        self.follows(Key::WatchSubject, |layers| {
+            Value::Text(if layers.tells_nodes_apart() { "canary" } else { "pool" }.to_owned())
+        });
+        self.follows(Key::SideBySide, |layers| Value::Flag(layers.tells_nodes_apart()));
+        self.follows(Key::Judge, |layers| {
+            // Without the past, which metrics pages have not, a comparison could only hold.
+            let past = layers.text(Key::WatchSource).as_deref() == Some("prometheus");
+            let peers = layers.nodes(Key::Peers).is_some_and(|peers| !peers.is_empty());
+            let compares = past && peers && layers.tells_nodes_apart();
+            let judges: &[&str] = if compares { &["threshold", "odds"] } else { &["threshold"] };
+            Value::Words(judges.iter().map(ToString::to_string).collect())
+        });
+        self.follows(Key::WarmUp, |layers| {
+            let window = layers.time(Key::Window).unwrap_or_default();
+            Value::Time(defaults::WARM_UP.min(Duration::from_secs(window.as_secs() / 10)))
+        });
+    }
+
+    fn follows(&mut self, key: Key, value: impl FnOnce(&Self) -> Value) {
+        if !self.is_written(key) {
+            self.values[key as usize].value = Some(value(self));
+        }
+    }
+
+    /// Whether the source has numbers of each node.
+    pub(super) fn tells_nodes_apart(&self) -> bool {
+        self.text(Key::WatchSource).as_deref() == Some("metrics") || self.metric(Key::NodeLabel).is_some()
+    }
+
+    /// Whether a judge was named, or is by default.
+    pub(super) fn judges(&self, name: &str) -> bool {
+        self.words(Key::Judge).is_some_and(|judges| judges.iter().any(|judge| judge == name))
+    }
+}
+
 /// The nodes that somebody named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedNodes {
@@ -101,7 +144,7 @@ pub(super) fn layer(
     registry: &Registry,
 ) -> (Layers, Vec<Problem>) {
     let mut layers = Layers {
-        values: defaults(environment),
+        values: unwritten(environment),
         file: None,
         warnings: variables::warnings(&environment.variables),
         slis: Vec::new(),
@@ -123,9 +166,7 @@ pub(super) fn layer(
     }
     layers.slis = gathered.slis;
     layers.broken = gathered.broken;
-    if !layers.is_written(Key::WatchSource) && layers.is_local() {
-        layers.values[Key::WatchSource as usize].value = Some(Value::Text("metrics".to_owned()));
-    }
+    layers.follow();
     (layers, gathered.problems)
 }
 
@@ -149,14 +190,13 @@ fn config_file(
 }
 
 /// The defaults, those from the surroundings included.
-fn defaults(environment: &Environment) -> Vec<Resolved> {
+fn unwritten(environment: &Environment) -> Vec<Resolved> {
     SETTINGS
         .iter()
         .map(|setting| {
             let value = match setting.id {
                 Key::StateDir => Some(Value::File(environment.state_directory())),
                 Key::Actor => Some(Value::Text(environment.actor())),
-                Key::WatchSource => Some(Value::Text("prometheus".to_owned())),
                 _ => setting.fallback.text().map(|text| {
                     // proof: the test `every_default_can_be_read` reads all of them.
                     #[expect(clippy::expect_used, reason = "defaults are constants that a test reads")]

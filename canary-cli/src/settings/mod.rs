@@ -254,7 +254,7 @@ impl Settings {
     }
 
     fn checked(
-        layers: Layers,
+        mut layers: Layers,
         mut problems: Vec<Problem>,
         environment: &Environment,
         registry: &Registry,
@@ -263,6 +263,7 @@ impl Settings {
         if !problems.is_empty() {
             return Err(CommandError::settings(problems));
         }
+        layers.warnings.extend(check::idle(&layers));
         let settings = build::build(layers, environment, registry);
         let left = settings.spec.problems();
         if left.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use canary_core::analysis::HoldKind;
+
 use super::table::{Fallback, SETTINGS, Setting};
 
 const HEAD: &str = "\
@@ -25,23 +27,52 @@ beats the file, the file beats the default. `canary-cli doctor --settings` shows
 const TAIL: &str = "
 ## Own indicators: `[[sli]]`
 
-Only in the file, as many as needed. Each is one PromQL expression that gives one number, with one bound. `$window` in it
-stands for the time to look back over, `$nodes` for a regular expression of the nodes that are judged.
+Only in the file, as many as needed: each measures one thing and has one bound.
 
 ```toml
 [[sli]]
 name = \"queue_depth\"
 promql = 'max(worker_queue_depth{instance=~\"$nodes\"})'
 below = 1000
+
+[[sli]]
+name = \"checkout_errors\"
+requests_metric = \"checkout_requests_total\"
+below = 0.01
+role = \"critical\"
+
+[[sli]]
+name = \"p95\"
+weight = 3
 ```
 
 | key | meaning |
 | --- | --- |
-| `name` | its name in reports; `p95` and `error_ratio` are taken |
-| `promql` | the expression |
+| `name` | its name in reports; `p95` and `error_ratio` are the built-in ones, of which only the last five keys can be written |
+| `promql` | a PromQL expression that gives one number; `$window` stands for the time to look back over, `$nodes` for a regular expression of the nodes that are judged |
+| `latency_metric` and `quantile` | instead: a quantile of a histogram, without `_bucket` |
+| `requests_metric`, `status_label` | instead: the share of a counter's requests that were answered 5xx; the label is `prometheus.status_label` otherwise |
 | `below` or `above` | the bound; a value on the bound is red |
+| `role` | `critical`: red alone decides, whatever the score; `advisory`: is told and decides nothing |
+| `weight` | its weight in the score, and its part of `alpha`; 1 |
+| `margin` | the odds ratio to the baseline that is still accepted; 1.1 for errors, 1.25 for latency |
+| `rules_out` | the odds ratio that a proof of good rules out; 2 for errors, 1.5 for latency |
+| `subject` | `pool` or `canary`; `watch.subject` |
 
-A value is judged without a minimum of requests, unless the source tells how many there were.
+An expression is judged without a minimum of requests, unless the source tells how many there were. Compared with the
+baseline is what counters tell: histograms and counters of requests with an upper bound, not expressions.
+
+## Reasons to hold
+
+`hold_budgets` has a time for each reason to hold that shall have less than `hold_budget`:
+
+```toml
+[watch.hold_budgets]
+source_down = \"10m\"
+no_traffic = \"5m\"
+```
+
+In a variable or a flag: `source_down=10m no_traffic=5m`. The reasons: REASONS.
 
 ## Other variables
 
@@ -66,7 +97,8 @@ pub fn markdown() -> String {
         }
         row(&mut text, setting);
     }
-    text.push_str(TAIL);
+    let reasons = HoldKind::ALL.map(|kind| format!("`{kind}`")).join(", ");
+    text.push_str(&TAIL.replace("REASONS", &reasons));
     text
 }
 

@@ -3,6 +3,7 @@
 //! It accepts all that the reading of the file accepts. Some of what it accepts is still refused there: contradictions
 //! between settings, and times out of their bounds.
 
+use canary_core::analysis::HoldKind;
 use serde_json::{Map, Value, json};
 
 use super::kind::Kind;
@@ -59,20 +60,48 @@ fn sli() -> Value {
     let text =
         |about: &str| json!({ "description": about, "type": "string", "minLength": 1, "maxLength": 4096 });
     let bound = |about: &str| json!({ "description": about, "type": "number" });
-    let mut name = text("Its name in reports; p95 and error_ratio are taken.");
+    let word =
+        |about: &str, words: [&str; 2]| json!({ "description": about, "type": "string", "enum": words });
+    let metric = |about: &str| json!({ "description": about, "type": "string", "pattern": "^[A-Za-z_:][A-Za-z0-9_:]*$" });
+    let ratio =
+        |about: &str| json!({ "description": about, "type": "number", "minimum": 1, "maximum": 1000 });
+    let mut name = text("Its name in reports; p95 and error_ratio are the built-in ones.");
     name["pattern"] = json!(r"^\s*[A-Za-z0-9._-]{1,63}\s*$");
-    name["not"] = json!({ "enum": ["p95", "error_ratio"] });
+    let one_of = |keys: &[&str]| keys.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>();
     json!({
         "type": "object",
         "additionalProperties": false,
         "properties": {
             "name": name,
             "promql": text("The expression; $window is the time to look back over, $nodes a regular expression of the nodes."),
+            "latency_metric": metric("Instead of promql: a histogram, without _bucket."),
+            "quantile": {
+                "description": "The histogram's quantile.",
+                "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
+            },
+            "requests_metric": metric("Instead of promql: a counter of requests, of which the share answered 5xx is taken."),
+            "status_label": metric("The counter's label that holds the HTTP status; otherwise prometheus.status_label."),
             "below": bound("A value on the bound or above it is red."),
             "above": bound("A value on the bound or below it is red."),
+            "role": word("critical: red alone decides, whatever the score; advisory: is told and decides nothing.", ["critical", "advisory"]),
+            "weight": {
+                "description": "Its weight in the score, and its part of the chance of a false rollback.",
+                "type": "integer", "minimum": 1, "maximum": 1000, "default": 1,
+            },
+            "margin": ratio("The odds ratio to the baseline that is still accepted. Default: 1.1 for errors, 1.25 for latency."),
+            "rules_out": ratio("The odds ratio that a proof of good rules out. Default: 2 for errors, 1.5 for latency."),
+            "subject": word("Whose it is; otherwise watch.subject.", ["pool", "canary"]),
         },
-        "required": ["name", "promql"],
-        "oneOf": [{ "required": ["below"] }, { "required": ["above"] }],
+        "required": ["name"],
+        "if": { "properties": { "name": { "pattern": r"^\s*(p95|error_ratio)\s*$" } } },
+        "then": { "not": { "anyOf": one_of(&["promql", "latency_metric", "requests_metric", "below", "above"]) } },
+        "else": {
+            "allOf": [
+                { "oneOf": one_of(&["promql", "latency_metric", "requests_metric"]) },
+                { "oneOf": one_of(&["below", "above"]) },
+            ],
+        },
+        "dependentRequired": { "latency_metric": ["quantile"], "quantile": ["latency_metric"], "status_label": ["requests_metric"] },
     })
 }
 
@@ -136,8 +165,20 @@ fn shape(kind: &Kind) -> Value {
             "anyOf": [{ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }, matching(r"%\s*$")],
         }),
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Part { max } => json!({
+            "anyOf": [{ "type": "number", "exclusiveMinimum": 0, "maximum": max }, matching(r"%\s*$")],
+        }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+        Kind::Choices(words) => json!({
+            "type": "array", "items": { "type": "string", "enum": words }, "uniqueItems": true, "minItems": 1,
+        }),
+        Kind::Budgets => {
+            let time = json!({ "anyOf": [matching(r"^\s*([0-9]+\s*[A-Za-zµ]|0+\s*$)"), { "const": 0 }] });
+            let reasons: Map<_, _> =
+                HoldKind::ALL.map(|kind| (kind.to_string(), time.clone())).into_iter().collect();
+            json!({ "type": "object", "additionalProperties": false, "properties": reasons })
+        }
         Kind::Backend => matching(NAME),
         Kind::Loopback => matching(r"^(127\.|\[).*:[0-9]+$"),
         Kind::Places => list(matching(r"^[A-Za-z0-9][A-Za-z0-9._-]*=(127\.|\[).*:[0-9]+$")),

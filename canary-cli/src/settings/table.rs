@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use canary_core::analysis::odds::SHORTEST_HISTORY;
 use canary_core::spec::defaults;
 
 use super::kind::Kind;
@@ -253,9 +254,50 @@ settings! {
     MinRequests = "watch.min_requests", "CANARY_MIN_REQUESTS", "min-requests",
         Kind::Count { min: 0, max: 1_000_000_000 }, Count(defaults::MIN_REQUESTS);
     /// Whose indicators decide: the whole pool's, or the canary's alone.
-    WatchSubject = "watch.subject", "CANARY_WATCH_SUBJECT", "watch-subject", Kind::Choice(&["pool", "canary"]), Text("pool");
+    WatchSubject = "watch.subject", "CANARY_WATCH_SUBJECT", "watch-subject", Kind::Choice(&["pool", "canary"]),
+        Computed("canary where nodes can be told apart: by prometheus.node_label, or by their own metrics pages; else pool");
+    /// Whether the baseline's values are told beside the canary's.
+    SideBySide = "watch.side_by_side", "CANARY_SIDE_BY_SIDE", "side-by-side", Kind::Flag,
+        Computed("true where nodes can be told apart");
+    /// Who judges: the bounds, the comparison with the baseline, the score; any red of any of them is red.
+    Judge = "watch.judge", "CANARY_JUDGE", "judge", Kind::Choices(&["threshold", "odds", "score"]),
+        Computed("threshold; where prometheus.node_label is set and there are peers, threshold and odds");
+    /// Threshold: so many red probes in a row decide; unset, the first one does.
+    ConsecutiveFailures = "watch.consecutive_failures", "CANARY_CONSECUTIVE_FAILURES", "consecutive-failures",
+        Kind::Count { min: 1, max: 1_000_000 }, Unset;
+    /// Threshold: no red probe decides before so many probes with data.
+    MinSamples = "watch.min_samples", "CANARY_MIN_SAMPLES", "min-samples", Kind::Count { min: 0, max: 1_000_000 }, Count(0);
+    /// Threshold: more red probes than this decide, in a row or not.
+    FailureBudget = "watch.failure_budget", "CANARY_FAILURE_BUDGET", "failure-budget",
+        Kind::Count { min: 0, max: 1_000_000 }, Unset;
+    /// Threshold: so many green probes in a row make up for one red one of the budget; unset, none does.
+    HealAfter = "watch.heal_after", "CANARY_HEAL_AFTER", "heal-after", Kind::Count { min: 1, max: 1_000_000 }, Unset;
+    /// Odds: the largest chance of a false rollback in the whole rollout.
+    Alpha = "watch.alpha", "CANARY_ALPHA", "alpha", Kind::Part { max: 0.25 }, Number(defaults::ALPHA);
+    /// Odds: the largest chance of calling a much worse release proven good.
+    Beta = "watch.beta", "CANARY_BETA", "beta", Kind::Part { max: 0.25 }, Number(defaults::BETA);
+    /// Odds: the time after the canary's return that is not compared: caches fill, connections are made.
+    WarmUp = "watch.warm_up", "CANARY_WARM_UP", "warm-up", time(Duration::ZERO, DAY),
+        Computed("30s, but no more than a tenth of the window");
+    /// Odds: the time before the rollout that the nodes' noise is learnt from; red takes 30m of it.
+    History = "watch.history", "CANARY_HISTORY", "history", time(SHORTEST_HISTORY, DAY), Time(defaults::HISTORY);
+    /// Odds: what it means when the window ends and neither good nor bad is proven.
+    Unproven = "watch.unproven", "CANARY_UNPROVEN", "unproven", Kind::Choice(&["pass", "inconclusive"]), Text("pass");
+    /// Odds: whether a proof that the canary is good ends the watch before its window does.
+    EarlyGreen = "watch.early_green", "CANARY_EARLY_GREEN", "early-green", Kind::Flag, Text("false");
+    /// Odds: the least time before that.
+    MinSoak = "watch.min_soak", "CANARY_MIN_SOAK", "min-soak", time(Duration::ZERO, DAY), Time(defaults::MIN_SOAK);
+    /// Odds: the canary's requests before that.
+    EarlyRequests = "watch.early_requests", "CANARY_EARLY_REQUESTS", "early-requests",
+        Kind::Count { min: 0, max: 1_000_000_000 }, Count(defaults::EARLY_REQUESTS);
+    /// Score: green from this part of the weight on.
+    ScorePass = "watch.score_pass", "CANARY_SCORE_PASS", "score-pass", Kind::Part { max: 1.0 }, Number(defaults::SCORE_PASS);
+    /// Score: red below this part; between both it holds.
+    ScoreFail = "watch.score_fail", "CANARY_SCORE_FAIL", "score-fail", Kind::Part { max: 1.0 }, Number(defaults::SCORE_FAIL);
     /// How long the watch may go without data, in all.
     HoldBudget = "watch.hold_budget", "CANARY_HOLD_BUDGET", "hold-budget", time(Duration::ZERO, DAY), Time(defaults::HOLD_BUDGET);
+    /// How long it may for one reason alone, in all; what is not named has the whole of hold_budget.
+    HoldBudgets = "watch.hold_budgets", "CANARY_HOLD_BUDGETS", "hold-budgets", Kind::Budgets, Unset;
     /// What then: leave the canary as it is, or bring the previous binary back.
     OnInconclusive = "watch.on_inconclusive", "CANARY_ON_INCONCLUSIVE", "on-inconclusive",
         Kind::Choice(&["keep", "roll_back"]), Text("keep");

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
+use canary_core::analysis::Role;
 use canary_core::fleet::NodeId;
-use canary_core::spec::Bound;
+use canary_core::spec::{Bound, SliJudging, WatchSubject};
 
 use super::Settings;
+use super::file::Measured;
 use super::kind::{Kind, Value};
 use super::origin::Origin;
 use super::table::{Fallback, Key, SETTINGS, Setting};
@@ -92,6 +95,9 @@ pub(crate) fn found_as_json(
             Value::Flag(yes) => (*yes).into(),
             Value::Count(count) => (*count).into(),
             Value::Assignments(all) => all.0.keys().cloned().collect(),
+            Value::Budgets(all) => {
+                all.iter().map(|(kind, time)| (kind.to_string(), json_time(*time))).collect()
+            }
             value if setting.kind.is_list() => value.texts().into(),
             Value::Number(_) | Value::Ratio(_) => {
                 serde_json::from_str(&value.to_string()).unwrap_or_else(|_| value.to_string().into())
@@ -103,10 +109,19 @@ pub(crate) fn found_as_json(
     serde_json::Value::Object(entries.collect())
 }
 
+fn json_time(time: Duration) -> serde_json::Value {
+    humantime::format_duration(time).to_string().into()
+}
+
 /// One setting: its help, and its line.
 fn entry(text: &mut String, setting: &Setting, value: Option<&Value>) {
     let _ = writeln!(text, "# {}", setting.help.trim());
     let _ = match (value, setting.fallback) {
+        (Some(Value::Budgets(all)), _) => {
+            let time = |time: &Duration| quoted(&humantime::format_duration(*time).to_string());
+            let all: Vec<_> = all.iter().map(|(kind, budget)| format!("{kind} = {}", time(budget))).collect();
+            writeln!(text, "{} = {{ {} }}", setting.name(), all.join(", "))
+        }
         (Some(value), _) if setting.kind.is_list() => {
             let texts: Vec<_> = value.texts().iter().map(|text| quoted(text)).collect();
             writeln!(text, "{} = [{}]", setting.name(), texts.join(", "))
@@ -126,7 +141,7 @@ fn entry(text: &mut String, setting: &Setting, value: Option<&Value>) {
 /// A value as TOML has it.
 fn written(kind: &Kind, value: &str) -> String {
     match kind {
-        Kind::Flag | Kind::Count { .. } | Kind::Seconds | Kind::Ratio => value.to_owned(),
+        Kind::Flag | Kind::Count { .. } | Kind::Seconds | Kind::Ratio | Kind::Part { .. } => value.to_owned(),
         Kind::Nodes => {
             let names: Vec<_> = value.split_whitespace().map(quoted).collect();
             format!("[{}]", names.join(", "))
@@ -142,12 +157,11 @@ fn quoted(text: &str) -> String {
 /// The indicators of a file that was read.
 fn indicators(text: &mut String, settings: &Settings) {
     for sli in &settings.layers.slis {
-        let (word, bound) = match sli.bound {
-            Bound::Below(bound) => ("below", bound),
-            Bound::Above(bound) => ("above", bound),
-        };
-        let (name, promql) = (quoted(&sli.name), quoted(&sli.promql));
-        let _ = write!(text, "\n[[sli]]\nname = {name}\npromql = {promql}\n{word} = {bound}\n");
+        let _ = writeln!(text, "\n[[sli]]\nname = {}", quoted(&sli.name));
+        if let Some((measured, bound)) = &sli.own {
+            indicator(text, measured, *bound);
+        }
+        judging(text, &sli.judging);
     }
     if settings.layers.slis.is_empty() {
         text.push_str(
@@ -155,4 +169,43 @@ fn indicators(text: &mut String, settings: &Settings) {
              # promql = 'max(worker_queue_depth{instance=~\"$nodes\"})'\n# below = 1000\n",
         );
     }
+}
+
+/// What an indicator measures, and its bound.
+fn indicator(text: &mut String, measured: &Measured, bound: Bound) {
+    let _ = match measured {
+        Measured::Expression(promql) => writeln!(text, "promql = {}", quoted(promql)),
+        Measured::Latency { metric, quantile } => {
+            writeln!(text, "latency_metric = {}\nquantile = {quantile}", quoted(metric.as_str()))
+        }
+        Measured::Errors { metric, status_label } => {
+            let label = status_label.as_ref();
+            let label =
+                label.map_or_else(String::new, |l| format!("status_label = {}\n", quoted(l.as_str())));
+            write!(text, "requests_metric = {}\n{label}", quoted(metric.as_str()))
+        }
+    };
+    let (word, bound) = match bound {
+        Bound::Below(bound) => ("below", bound),
+        Bound::Above(bound) => ("above", bound),
+    };
+    let _ = writeln!(text, "{word} = {bound}");
+}
+
+/// What an indicator is to the judges, as far as it was said.
+fn judging(text: &mut String, judging: &SliJudging) {
+    let _ = match judging.role {
+        Role::Weighted(1) => Ok(()),
+        Role::Weighted(weight) => writeln!(text, "weight = {weight}"),
+        Role::Critical => writeln!(text, "role = \"critical\""),
+        Role::Advisory => writeln!(text, "role = \"advisory\""),
+    };
+    for (key, ratio) in [("margin", judging.margin), ("rules_out", judging.rules_out)] {
+        let _ = ratio.map_or(Ok(()), |ratio| writeln!(text, "{key} = {ratio}"));
+    }
+    let _ = match judging.subject {
+        None => Ok(()),
+        Some(WatchSubject::Pool) => writeln!(text, "subject = \"pool\""),
+        Some(WatchSubject::Canary) => writeln!(text, "subject = \"canary\""),
+    };
 }

@@ -3,5 +3,6 @@
 mod any;
 mod bad;
 mod good;
+mod judges;
 mod schema;
 mod table;

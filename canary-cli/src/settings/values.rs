@@ -1,10 +1,11 @@
 //! Values out of the layers, by the type that their kind promises.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use canary_core::analysis::{Number, Ratio};
+use canary_core::analysis::{HoldKind, Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
 
 use super::address::HaproxyAddress;
@@ -47,6 +48,8 @@ typed! {
     ratio, Ratio -> Ratio;
     count, Count -> u64;
     flag, Flag -> bool;
+    words, Words -> Vec<String>;
+    budgets, Budgets -> BTreeMap<HoldKind, Duration>;
     loopback, Loopback -> SocketAddr;
     places, Places -> Vec<(NodeId, SocketAddr)>;
     arguments, Arguments -> Vec<String>;
@@ -74,11 +77,19 @@ impl Value {
         match self {
             Self::Nodes(nodes) => nodes.iter().map(ToString::to_string).collect(),
             Self::Places(places) => places.iter().map(|(node, at)| format!("{node}={at}")).collect(),
-            Self::Arguments(texts) => texts.clone(),
+            Self::Arguments(texts) | Self::Words(texts) => texts.clone(),
+            Self::Budgets(all) => {
+                all.iter().map(|(kind, time)| format!("{kind}={}", unspaced(*time))).collect()
+            }
             Self::Assignments(all) => all.0.iter().map(|(name, value)| format!("{name}={value}")).collect(),
             _ => Vec::new(),
         }
     }
+}
+
+/// A time that has no blank in it.
+fn unspaced(time: Duration) -> String {
+    humantime::format_duration(time).to_string().replace(' ', "")
 }
 
 impl std::fmt::Display for Value {
@@ -104,7 +115,9 @@ impl std::fmt::Display for Value {
             Self::Count(value) => value.fmt(f),
             Self::Flag(value) => value.fmt(f),
             Self::Loopback(value) => value.fmt(f),
-            Self::Places(_) | Self::Arguments(_) => f.write_str(&self.texts().join(" ")),
+            Self::Places(_) | Self::Arguments(_) | Self::Words(_) | Self::Budgets(_) => {
+                f.write_str(&self.texts().join(" "))
+            }
             Self::Assignments(value) => value.fmt(f),
         }
     }

@@ -108,6 +108,24 @@ pub enum HoldKind {
 }
 
 impl HoldKind {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::NoTraffic,
+        Self::TooFewRequests,
+        Self::Absent,
+        Self::Stale,
+        Self::SourceDown,
+        Self::NotANumber,
+        Self::SeveralSeries,
+        Self::OutOfBuckets,
+        Self::Warnings,
+        Self::Filling,
+        Self::Uncalibrated,
+        Self::NoisierThanHistory,
+        Self::CommonFault,
+        Self::Score,
+    ];
+
     /// The kind as one word, as settings name it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -151,6 +151,17 @@ fn time_that_nobody_saw_does_not_count() {
 }
 
 #[test]
+fn every_kind_of_hold_is_listed() {
+    // Serde names all variants of an enum when it is given another.
+    let error = serde_json::from_str::<HoldKind>("\"no such kind\"").unwrap_err().to_string();
+    let known = error.matches('`').count() / 2 - 1;
+    assert_eq!(known, HoldKind::ALL.len(), "{error}");
+    for kind in HoldKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+    }
+}
+
+#[test]
 fn numbers_for_people_have_four_digits() {
     let table = [
         (0.0, "0"),

@@ -57,6 +57,11 @@ pub const WARM_UP: Duration = Duration::from_secs(30);
 /// The time before the rollout that the noise is learnt from.
 pub const HISTORY: Duration = Duration::from_secs(6 * 3600);
 
+/// The part of the weight from which on a score is green.
+pub const SCORE_PASS: f64 = 0.9;
+/// The part of the weight below which it is red.
+pub const SCORE_FAIL: f64 = 0.75;
+
 /// A default as a ratio.
 #[expect(clippy::expect_used, reason = "constants of this file that a test makes")]
 pub(crate) fn ratio(value: f64) -> Ratio {

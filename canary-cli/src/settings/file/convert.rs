@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::Source;
-use crate::settings::kind::{Kind, Reason, Value};
+use crate::settings::kind::{Kind, Reason, Value, budget};
 use crate::settings::raw;
 
 /// Reads a value, or says what is wrong with which part of it.
@@ -15,10 +15,16 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
     let at = |reason| (value.span(), reason);
     let found = value.get_ref();
     match (kind, found) {
-        (Kind::Nodes, DeValue::Array(items)) => list(items, kind, "a node name"),
-        (_, DeValue::Array(items)) if kind.is_list() => list(items, kind, "a text"),
-        (Kind::Places | Kind::Arguments | Kind::Assignments, _) => {
+        (Kind::Nodes, DeValue::Array(items)) => list(items, value, kind, "a node name"),
+        (Kind::Choices(_), DeValue::Array(items)) => list(items, value, kind, "a word"),
+        (_, DeValue::Array(items)) if kind.is_list() => list(items, value, kind, "a text"),
+        (Kind::Budgets, DeValue::Table(table)) => budgets(table),
+        (Kind::Budgets, _) => {
+            Err(at(wrong_type(found, "a table of reasons and times", "{ source_down = \"10m\" }")))
+        }
+        (Kind::Places | Kind::Arguments | Kind::Assignments | Kind::Choices(_), _) => {
             let text = match kind {
+                Kind::Choices(words) => words.first().copied().unwrap_or_default(),
                 Kind::Places => "api-1=127.0.0.1:8081",
                 Kind::Arguments => "--verbose",
                 _ => "NAME=value",
@@ -30,7 +36,7 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
         (Kind::Flag, DeValue::Boolean(yes)) => Ok(Value::Flag(*yes)),
         (Kind::Flag, _) => Err(at(wrong_type(found, "true or false", "true or false, without quotes"))),
         (Kind::Count { .. }, DeValue::Integer(_))
-        | (Kind::Seconds | Kind::Ratio, DeValue::Integer(_) | DeValue::Float(_)) => {
+        | (Kind::Seconds | Kind::Ratio | Kind::Part { .. }, DeValue::Integer(_) | DeValue::Float(_)) => {
             kind.read(&number(found), false).map_err(at)
         }
         (Kind::Count { .. }, _) => Err(at(wrong_type(found, "a whole number", &kind.example()))),
@@ -42,10 +48,12 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
                 kind.read(text, false).map_err(at)
             }
         }
-        (Kind::Ratio, DeValue::String(text)) if text.trim_end().ends_with('%') => {
+        (Kind::Ratio | Kind::Part { .. }, DeValue::String(text)) if text.trim_end().ends_with('%') => {
             kind.read(text, false).map_err(at)
         }
-        (Kind::Seconds | Kind::Ratio, _) => Err(at(wrong_type(found, "a number", &kind.example()))),
+        (Kind::Seconds | Kind::Ratio | Kind::Part { .. }, _) => {
+            Err(at(wrong_type(found, "a number", &kind.example())))
+        }
         (Kind::Time { .. }, DeValue::Integer(_) | DeValue::Float(_)) => {
             kind.read(&number(found), false).map_err(at)
         }
@@ -55,7 +63,12 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
     }
 }
 
-fn list(items: &[Spanned<DeValue<'_>>], kind: &Kind, what: &str) -> Result<Value, (Range<usize>, Reason)> {
+fn list(
+    items: &[Spanned<DeValue<'_>>],
+    whole: &Spanned<DeValue<'_>>,
+    kind: &Kind,
+    what: &str,
+) -> Result<Value, (Range<usize>, Reason)> {
     let mut texts: Vec<&str> = Vec::new();
     for item in items {
         let DeValue::String(text) = item.get_ref() else {
@@ -66,7 +79,23 @@ fn list(items: &[Spanned<DeValue<'_>>], kind: &Kind, what: &str) -> Result<Value
         texts.push(text);
         kind.read_list(&texts).map_err(|reason| (item.span(), reason))?;
     }
-    kind.read_list(&texts).map_err(|reason| (0..0, reason))
+    kind.read_list(&texts).map_err(|reason| (whole.span(), reason))
+}
+
+fn budgets(table: &DeTable<'_>) -> Result<Value, (Range<usize>, Reason)> {
+    let mut budgets = std::collections::BTreeMap::new();
+    for (key, value) in super::in_order(table) {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            found @ (DeValue::Integer(_) | DeValue::Float(_)) => number(found),
+            found => {
+                return Err((value.span(), wrong_type(found, "a time in quotes", "a time, such as \"10m\"")));
+            }
+        };
+        let (kind, time) = budget(key.get_ref(), &text).map_err(|reason| (key.span(), reason))?;
+        budgets.insert(kind, time);
+    }
+    Ok(Value::Budgets(budgets))
 }
 
 /// A number in decimal digits, whatever its base in the file.

@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
+use std::time::Duration;
+
+use canary_core::analysis::HoldKind;
 use canary_core::fleet::NodeId;
 
 use super::Reason;
+use super::read::{choice, time};
+use crate::settings::suggest::nearest;
 
 /// Variables of a program's environment; their values are not shown, since they are often secrets.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -89,4 +94,54 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), Reason> {
         return Err(Reason::new(format!("the value of {name} has a zero byte"), "remove it"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Words of a few, each once.
+pub(super) fn choices(texts: &[&str], words: &[&'static str]) -> Result<Vec<String>, Reason> {
+    if texts.is_empty() {
+        return Err(Reason::new("it is empty", format!("name at least one of {}", words.join(", "))));
+    }
+    let mut chosen: Vec<String> = Vec::new();
+    for text in texts {
+        let word = choice(text, words).map_err(|r| Reason::new(format!("{text:?}: {}", r.why), r.remedy))?;
+        if chosen.contains(&word) {
+            return Err(Reason::new(format!("{word} is named twice"), "name each once"));
+        }
+        chosen.push(word);
+    }
+    Ok(chosen)
+}
+
+/// The budgets of reasons to hold, each as REASON=TIME.
+pub(super) fn budgets<'a>(
+    texts: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<HoldKind, Duration>, Reason> {
+    let mut budgets = BTreeMap::new();
+    for text in texts {
+        let Some((kind, time)) = text.split_once('=') else {
+            let remedy = "write each as REASON=TIME, such as source_down=10m, with blanks between them";
+            return Err(Reason::new(format!("{text:?} has no '='"), remedy));
+        };
+        let (kind, time) = budget(kind, time)?;
+        if budgets.insert(kind, time).is_some() {
+            return Err(Reason::new(format!("{kind} is named twice"), "name each reason once"));
+        }
+    }
+    Ok(budgets)
+}
+
+/// The budget of one reason to hold.
+pub(in crate::settings) fn budget(kind: &str, text: &str) -> Result<(HoldKind, Duration), Reason> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let named = HoldKind::ALL.into_iter().find(|known| known.as_str() == kind);
+    let Some(named) = named else {
+        let known = || HoldKind::ALL.map(HoldKind::as_str);
+        let remedy = match nearest(kind, known()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("the reasons are {}", known().join(", ")),
+        };
+        return Err(Reason::new(format!("{kind:?} is no reason to hold"), remedy));
+    };
+    let read = time(text, Duration::ZERO, DAY, false, false);
+    read.map(|time| (named, time)).map_err(|r| Reason::new(format!("{kind}: {}", r.why), r.remedy))
 }

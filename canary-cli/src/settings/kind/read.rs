@@ -182,6 +182,24 @@ pub(super) fn ratio(text: &str) -> Result<Ratio, Reason> {
     })
 }
 
+/// A ratio above 0 up to `max`.
+pub(super) fn part(text: &str, max: f64) -> Result<Ratio, Reason> {
+    let percent = 100.0 * max;
+    let remedy = format!("write a ratio above 0 and up to {max}, or a percentage up to \"{percent}%\"");
+    let text = text.trim();
+    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent.trim_end(), 100.0));
+    let value = match number.parse::<f64>() {
+        Ok(value) if value.is_finite() => value / scale,
+        _ => return Err(Reason::new("it is neither a number nor a percentage", remedy)),
+    };
+    if value <= 0.0 {
+        return Err(Reason::new("it is not above 0", remedy));
+    }
+    Ratio::new(value)
+        .filter(|_| value <= max)
+        .ok_or_else(|| Reason::new(format!("it is above {max}"), remedy))
+}
+
 pub(super) fn count(text: &str, min: u64, max: u64) -> Result<u64, Reason> {
     let remedy = format!("write a whole number from {min} to {max}");
     let text = text.trim();

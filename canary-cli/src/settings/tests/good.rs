@@ -10,7 +10,7 @@ use crate::testing::World;
 
 /// A value that fits a setting's kind.
 pub(super) fn example(setting: &Setting) -> String {
-    match setting.kind {
+    let text = match setting.kind {
         // The one list of nodes that must be in the fleet.
         Kind::Nodes if setting.flag == "pause-after" => "canary",
         Kind::File | Kind::RemotePath => "/srv/x",
@@ -21,6 +21,10 @@ pub(super) fn example(setting: &Setting) -> String {
         Kind::SecureUrl => "https://x:1",
         Kind::Address => "tcp:x:1",
         Kind::Words => "as agreed",
+        Kind::Part { max } => return (max * 0.8).to_string(),
+        Kind::Choices(words) => words[0],
+        Kind::Budgets => "no_traffic=5m source_down=1h30m",
+        Kind::Time { min, .. } if min > Duration::from_secs(60) => "2h",
         Kind::Time { min, .. } if min.subsec_millis() > 0 => "1s",
         Kind::Time { .. } => "60s",
         Kind::Seconds | Kind::Ratio => "0.25",
@@ -32,8 +36,8 @@ pub(super) fn example(setting: &Setting) -> String {
         Kind::Places => "x-1=127.0.0.1:7001",
         Kind::Arguments => "--x y",
         Kind::Assignments => "X=1 Y=2",
-    }
-    .to_owned()
+    };
+    text.to_owned()
 }
 
 pub(super) fn with_certificates(world: World) -> World {

@@ -82,10 +82,13 @@ fn kinds_have_their_shapes() {
         Key::Window,
         Key::P95Threshold,
         Key::ErrorThreshold,
+        Key::Alpha,
+        Key::Judge,
+        Key::HoldBudgets,
         Key::HealthPort,
         Key::PrometheusUrl,
         Key::StateDir,
     ];
     insta::assert_snapshot!(keys.map(shape).join("\n"));
-    assert_eq!(schema["properties"]["sli"]["items"]["required"], json!(["name", "promql"]));
+    assert_eq!(schema["properties"]["sli"]["items"]["required"], json!(["name"]));
 }
