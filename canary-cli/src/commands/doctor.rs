@@ -142,7 +142,7 @@ async fn release(
 ) -> Result<Vec<Check>, CommandError> {
     let backends = fleet.backends(None, Vec::new());
     if cx.settings.artifact.is_none() {
-        let mut checks = backends.preflight(&cx.settings.spec).await;
+        let mut checks = backends.preflight(&cx.settings.spec).await.checks;
         checks.push(Check::warn(
             "artifact",
             "none is named (ARTIFACT): the gate and the plan were not looked at",
@@ -152,7 +152,7 @@ async fn release(
     let artifact = match cx.artifact() {
         Ok(artifact) => artifact,
         Err(error) => {
-            let mut checks = backends.preflight(&cx.settings.spec).await;
+            let mut checks = backends.preflight(&cx.settings.spec).await.checks;
             checks
                 .extend(error.problems.into_iter().map(|problem| Check::failed("artifact", problem.message)));
             return Ok(checks);

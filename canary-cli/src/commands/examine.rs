@@ -1,6 +1,7 @@
 //! Everything that is looked at before a release, all at once, without changing anything.
 
-use canary_core::engine::{Backends, Check, CheckStatus, Order};
+use canary_core::analysis::Foresight;
+use canary_core::engine::{Backends, Check, CheckStatus, Order, Preflight};
 use canary_core::fleet::Artifact;
 use canary_core::plan::{self, Plan};
 use canary_core::traits::{GateVerdict, MigrationGate, Release, Review, Severity};
@@ -15,6 +16,8 @@ use crate::wiring::Fleet;
 pub(super) struct Examination {
     /// The pre-flight's checks.
     pub(super) checks: Vec<Check>,
+    /// What the comparison with the baseline will be able to see.
+    pub(super) foresight: Vec<Foresight>,
     /// The gate's answer.
     pub(super) review: Review,
     /// The plan, when one could be made.
@@ -40,9 +43,16 @@ impl Context<'_> {
             let review = backends.review(gate, &release, order).await.map_err(|error| explain(&error))?;
             let mut reasons = failed(&own.checks, None);
             reasons.extend(against(&review));
-            return Ok(Examination { checks: own.checks, review, plan: None, reasons });
+            return Ok(Examination {
+                checks: own.checks,
+                foresight: Vec::new(),
+                review,
+                plan: None,
+                reasons,
+            });
         }
-        let (checks, review) = tokio::join!(backends.preflight(spec), backends.review(gate, &release, order));
+        let (Preflight { checks, foresight }, review) =
+            tokio::join!(backends.preflight(spec), backends.review(gate, &release, order));
         // Not at the same time as the pre-flight: both run commands in the same instances.
         let snapshot = backends.observe(spec.nodes()).await;
         let review = review.map_err(|error| explain(&error))?;
@@ -59,7 +69,7 @@ impl Context<'_> {
                     Ok(found) => found,
                     Err(error) => {
                         reasons.push(format!("last known good binary: {}", chain(&error)));
-                        return Ok(Examination { checks, review, plan: None, reasons });
+                        return Ok(Examination { checks, foresight, review, plan: None, reasons });
                     }
                 };
                 let plan = plan::roll_out(spec.clone(), artifact, way_back, self.store(), &snapshot);
@@ -72,7 +82,7 @@ impl Context<'_> {
             }
             Err(_) => None,
         };
-        Ok(Examination { checks, review, plan, reasons })
+        Ok(Examination { checks, foresight, review, plan, reasons })
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::error::{CommandError, ErrorKind};
-use crate::render::{gate_lines, refused_lines, step_lines};
+use crate::render::{comparison_lines, gate_lines, refused_lines, step_lines};
 use crate::render::{line, plan_lines};
 use crate::wiring::{self, Fleet};
 
@@ -20,7 +20,13 @@ pub(super) async fn plan(cx: &Context<'_>) -> Result<u8, CommandError> {
     if cx.screen.json() {
         cx.screen.line(line(
             "plan",
-            json!({ "plan": seen.plan, "review": seen.review, "reasons": seen.reasons, "exit_code": code }),
+            json!({
+                "plan": seen.plan,
+                "comparison": seen.foresight,
+                "review": seen.review,
+                "reasons": seen.reasons,
+                "exit_code": code,
+            }),
         ));
         return Ok(code);
     }
@@ -28,6 +34,7 @@ pub(super) async fn plan(cx: &Context<'_>) -> Result<u8, CommandError> {
     cx.screen.lines(gate_lines(&seen.review, paint));
     if let Some(plan) = &seen.plan {
         cx.screen.lines(plan_lines(plan, paint));
+        cx.screen.lines(comparison_lines(&seen.checks, paint));
         cx.screen.lines(step_lines(plan));
     }
     if !seen.reasons.is_empty() {

@@ -25,7 +25,7 @@ pub use json::{line, record_line};
 pub use lines::Lines;
 pub use live::clear_before_panics;
 pub use outcome::{node_lines, outcome_lines};
-pub use plan::{plan_lines, step_lines};
+pub use plan::{comparison_lines, plan_lines, step_lines};
 pub use screen::{Format, Screen};
 pub use sink::ScreenSink;
 pub use terminal::Terminal;

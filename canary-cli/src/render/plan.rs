@@ -1,7 +1,9 @@
 //! Plans as lines for people.
 
+use canary_core::analysis::ThresholdOptions;
+use canary_core::engine::{Check, CheckStatus};
 use canary_core::plan::{Action, Plan, Purpose, Step, Work};
-use canary_core::spec::{OnDrainTimeout, WatchPolicy, WatchSubject};
+use canary_core::spec::{Judging, OnDrainTimeout, WatchPolicy, WatchSubject};
 
 use super::paint::Paint;
 use super::{table, words};
@@ -59,12 +61,58 @@ fn watch(policy: &WatchPolicy) -> String {
         WatchSubject::Pool => "of the whole pool",
         WatchSubject::Canary => "of the canary alone",
     };
+    let judges = judges(&policy.judging);
     format!(
-        "{} with a probe every {}, {subject}: {}",
+        "{} with a probe every {}, {subject}: {}{judges}",
         words::exact(policy.window),
         words::exact(policy.interval),
         slis.join(", ")
     )
+}
+
+/// Who judges, where it is not the runbook's rule alone.
+fn judges(judging: &Judging) -> String {
+    let mut judges = Vec::new();
+    match &judging.threshold {
+        Some(options) if *options == ThresholdOptions::default() => judges.push("the bounds".to_owned()),
+        Some(options) => judges.push(format!("the bounds ({})", patience(options))),
+        None => {}
+    }
+    if let Some(rules) = &judging.odds {
+        let percent = 100.0 * rules.alpha.value();
+        judges.push(format!("comparison with the baseline (at most {percent} % false rollbacks)"));
+    }
+    if let Some(score) = &judging.score {
+        judges.push(format!("score (green from {}, red below {})", score.pass, score.fail));
+    }
+    match judges.as_slice() {
+        [one] if one == "the bounds" => String::new(),
+        _ => format!("; judged by {}", words::list(&judges)),
+    }
+}
+
+fn patience(options: &ThresholdOptions) -> String {
+    let mut parts = Vec::new();
+    parts.extend(options.consecutive.map(|needed| format!("{needed} red in a row")));
+    parts.extend(options.budget.map(|budget| {
+        let heals = budget.heal_after.map_or_else(String::new, |n| format!(", {n} green make up for one"));
+        format!("more than {} red{heals}", budget.failures)
+    }));
+    if options.min_samples > 0 {
+        parts.push(format!("not before {} probes", options.min_samples));
+    }
+    parts.join("; ")
+}
+
+/// What the pre-flight says of the comparison with the baseline.
+#[must_use]
+pub fn comparison_lines(checks: &[Check], paint: Paint) -> Vec<String> {
+    let told = checks.iter().filter(|check| check.name.starts_with("comparison"));
+    told.map(|check| {
+        let line = format!("  {}: {}", check.name, check.detail);
+        if check.status == CheckStatus::Ok { line } else { paint.careful(&line) }
+    })
+    .collect()
 }
 
 /// Every step of a plan, numbered, with its deadline.

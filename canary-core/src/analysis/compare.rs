@@ -56,7 +56,17 @@ impl fmt::Display for Comparison {
     }
 }
 
+/// The most steps that a history is cut into.
+const MOST_STEPS: u32 = 2000;
+
 impl OddsRules {
+    /// The steps that the past is read in. Coarser ones show more scatter, not less: the noise is rather over- than
+    /// understated.
+    #[must_use]
+    pub fn step(&self, interval: Duration) -> Duration {
+        interval.max(self.history / MOST_STEPS)
+    }
+
     /// The policy of one of a rollout's `watches`, planned to last `window`.
     #[must_use]
     pub fn policy(&self, window: Duration, watches: u32) -> OddsPolicy {
@@ -134,14 +144,15 @@ pub fn calibrated(
 const FEWEST_POLLS: usize = 20;
 
 /// The polls before the release, as the watch would have counted them.
-struct Past {
+pub(super) struct Past {
     step: Duration,
     /// Canary and baseline of each step.
     polls: Vec<(ArmHistogram, ArmHistogram)>,
 }
 
 impl Past {
-    fn of(history: &CounterHistory, canary: &NodeId, baseline: &[NodeId]) -> Result<Self, String> {
+    /// All that the history has, however little.
+    pub(super) fn counted(history: &CounterHistory, canary: &NodeId, baseline: &[NodeId]) -> Self {
         let steps = history.nodes.iter().map(|node| node.steps.len()).max().unwrap_or(0);
         let mut polls = vec![(ArmHistogram::default(), ArmHistogram::default()); steps];
         for node in &history.nodes {
@@ -153,10 +164,16 @@ impl Past {
                 }
             }
         }
+        Self { step: history.step, polls }
+    }
+
+    /// A history that is long enough to learn from.
+    fn of(history: &CounterHistory, canary: &NodeId, baseline: &[NodeId]) -> Result<Self, String> {
+        let Self { step, mut polls } = Self::counted(history, canary, baseline);
         let told = |(one, other): &(ArmHistogram, ArmHistogram)| one.requests() > 0 && other.requests() > 0;
         let (first, last) = (polls.iter().position(told), polls.iter().rposition(told));
         let span = first.zip(last).map_or(0..0, |(first, last)| first..last + 1);
-        let covers = history.step.saturating_mul(u32::try_from(span.len()).unwrap_or(u32::MAX));
+        let covers = step.saturating_mul(u32::try_from(span.len()).unwrap_or(u32::MAX));
         let count = polls.iter().filter(|poll| told(poll)).count();
         if covers < SHORTEST_HISTORY || count < FEWEST_POLLS {
             let show = |d: Duration| humantime::format_duration(Duration::from_secs(d.as_secs())).to_string();
@@ -166,7 +183,7 @@ impl Past {
                 show(SHORTEST_HISTORY)
             ));
         }
-        Ok(Self { step: history.step, polls: polls.drain(span).collect() })
+        Ok(Self { step: step, polls: polls.drain(span).collect() })
     }
 
     fn table(&self, at: usize) -> Vec<[Table; 1]> {
@@ -177,8 +194,22 @@ impl Past {
         Calibration::from_history(&self.table(at), self.step)
     }
 
+    /// All requests of both.
+    pub(super) fn requests(&self) -> u64 {
+        self.polls.iter().map(|(canary, baseline)| canary.requests() + baseline.requests()).sum()
+    }
+
+    /// Requests a second while there were any, and the canary's share of them; `None` where one of both had none.
+    pub(super) fn traffic(&self) -> Option<(f64, f64)> {
+        let busy = self.polls.iter().filter(|(one, other)| one.requests() + other.requests() > 0).count();
+        let canary: u64 = self.polls.iter().map(|(canary, _)| canary.requests()).sum();
+        let (all, seconds) = (self.requests(), self.step.as_secs_f64() * busy as f64);
+        (canary > 0 && canary < all && seconds > 0.0)
+            .then(|| (all as f64 / seconds, canary as f64 / all as f64))
+    }
+
     /// The share of the baseline's requests beyond a bound, 0 to 1.
-    fn slower(&self, at: usize) -> f64 {
+    pub(super) fn slower(&self, at: usize) -> f64 {
         let all: u64 = self.polls.iter().map(|(_, baseline)| baseline.requests()).sum();
         let slower: u64 = self.polls.iter().map(|(_, baseline)| baseline.slower_than(at)).sum();
         if all == 0 { 0.0 } else { slower as f64 / all as f64 }

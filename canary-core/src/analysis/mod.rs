@@ -1,6 +1,7 @@
 //! Judging: pure functions from what was observed to a verdict.
 
 mod compare;
+mod foresight;
 mod histogram;
 mod hold;
 mod number;
@@ -15,6 +16,7 @@ mod watch;
 mod tests;
 
 pub use compare::{Compared, Comparison, calibrated, compared, tables};
+pub use foresight::{Foresight, Sight, foresee};
 pub use histogram::{Bucket, HistogramError, Quantile, quantile};
 pub use hold::{HoldKind, HoldReason};
 pub use number::{Number, NumberError, Ratio};

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use next::{Next, next};
 pub use outcome::{AfterHold, FailureClass, Outcome};
-pub use preflight::{Check, CheckStatus};
+pub use preflight::{Check, CheckStatus, Preflight};
 pub use way_back::{WayBackError, WayBackSearch};
 
 use crate::control::Control;

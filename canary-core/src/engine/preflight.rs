@@ -1,11 +1,14 @@
 //! The runbook's check-list: everything is looked at, nothing is changed, all findings come at once.
 
+mod comparison;
+
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
 use super::Backends;
 use super::observe::look;
+use crate::analysis::Foresight;
 use crate::fleet::{NodeId, NodeSnapshot};
 use crate::plan::Lint;
 use crate::spec::{RolloutSpec, Sli, WatchPolicy, WatchSubject};
@@ -50,9 +53,26 @@ impl Check {
     }
 }
 
+/// What the pre-flight found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Preflight {
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// What the comparison with the baseline will be able to see, for each SLI where that is known.
+    pub foresight: Vec<Foresight>,
+}
+
 impl Backends {
-    /// Checks the balancer, every node and every SLI. Changes nothing.
-    pub async fn preflight(&self, spec: &RolloutSpec) -> Vec<Check> {
+    /// Checks the balancer, every node, every SLI and what they are compared by. Changes nothing.
+    pub async fn preflight(&self, spec: &RolloutSpec) -> Preflight {
+        let mut told = Preflight { checks: self.checks(spec).await, foresight: Vec::new() };
+        if let (Some(watch), Some(source)) = (&spec.watch, &self.sli) {
+            self.comparison(source, spec, watch, &mut told).await;
+        }
+        told
+    }
+
+    async fn checks(&self, spec: &RolloutSpec) -> Vec<Check> {
         let mut checks: Vec<_> =
             spec.problems().into_iter().map(|problem| Check::failed("settings", problem)).collect();
         match look(self.clock.as_ref(), || self.lb.servers()).await {
@@ -117,7 +137,8 @@ impl Backends {
     }
 
     async fn slis(&self, source: &dyn SliSource, spec: &RolloutSpec, watch: &WatchPolicy) -> Vec<Check> {
-        if watch.subject == WatchSubject::Canary && !source.by_node() {
+        let canary = |sli| watch.subject_of(sli) == WatchSubject::Canary;
+        if watch.slis.iter().any(canary) && !source.by_node() {
             let detail =
                 "the canary alone is to be judged, but the source has no label that tells nodes apart";
             return vec![Check::failed("metrics", detail)];
@@ -137,7 +158,7 @@ impl Backends {
         sli: &Sli,
     ) -> Vec<Check> {
         let name = format!("SLI {}", sli.name);
-        let subject = match watch.subject {
+        let subject = match watch.subject_of(sli) {
             WatchSubject::Pool => Subject::Pool,
             WatchSubject::Canary => Subject::Nodes(vec![spec.canary.clone()]),
         };

@@ -25,9 +25,6 @@ pub(super) struct Comparing<'a> {
     watch: Option<(Comparison, OddsWatch)>,
 }
 
-/// The steps a history is asked for in, at most.
-const MOST_STEPS: u32 = 2000;
-
 /// What a poll adds to a probe.
 type Poll = (Option<Compared>, Vec<HoldReason>);
 
@@ -168,8 +165,7 @@ impl<'a> Comparing<'a> {
             return Ok(Err("there is no other node".to_owned()));
         }
         let query = self.query(sli, before);
-        // Coarser steps show more scatter, not less: the noise is rather over- than understated.
-        let step = self.policy.interval.max(self.rules.history / MOST_STEPS);
+        let step = self.rules.step(self.policy.interval);
         match self.source.history(&query, self.rules.history, step).await {
             Ok(history) => Ok(Ok(history)),
             Err(error) if may_pass(&error) => Err(format!("{}: {}", sli.name, error.chain())),
