@@ -87,7 +87,7 @@ fn judges(judging: &Judging) -> String {
     }
     match judges.as_slice() {
         [one] if one == "the bounds" => String::new(),
-        _ => format!("; judged by {}", words::list(&judges)),
+        _ => format!("; judged by {}", judges.join(", ")),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) use judges::idle;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 18] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 19] = [
         target_fits,
         canary_is_no_peer,
         pauses_follow_nodes,
@@ -31,6 +31,7 @@ pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Proble
         judges::scores_are_in_order,
         judges::warm_up_fits,
         judges::something_is_compared,
+        judges::common_faults_are_seen,
         subject_needs_a_label,
         expressions_need_prometheus,
         certificates_come_together,

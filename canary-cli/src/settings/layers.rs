@@ -85,6 +85,10 @@ impl Layers {
             Value::Text(if layers.tells_nodes_apart() { "canary" } else { "pool" }.to_owned())
         });
         self.follows(Key::SideBySide, |layers| Value::Flag(layers.tells_nodes_apart()));
+        self.follows(Key::CommonFault, |layers| {
+            let both = layers.flag(Key::SideBySide) == Some(true);
+            Value::Text(if both { "hold" } else { "red" }.to_owned())
+        });
         self.follows(Key::Judge, |layers| {
             // Without the past, which metrics pages have not, a comparison could only hold.
             let past = layers.text(Key::WatchSource).as_deref() == Some("prometheus");

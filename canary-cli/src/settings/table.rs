@@ -259,6 +259,9 @@ settings! {
     /// Whether the baseline's values are told beside the canary's.
     SideBySide = "watch.side_by_side", "CANARY_SIDE_BY_SIDE", "side-by-side", Kind::Flag,
         Computed("true where nodes can be told apart");
+    /// What it means when canary and baseline are outside a bound alike: red, or a hold that says nothing of the release.
+    CommonFault = "watch.common_fault", "CANARY_COMMON_FAULT", "common-fault", Kind::Choice(&["red", "hold"]),
+        Computed("hold where watch.side_by_side is true, else red");
     /// Who judges: the bounds, the comparison with the baseline, the score; any red of any of them is red.
     Judge = "watch.judge", "CANARY_JUDGE", "judge", Kind::Choices(&["threshold", "odds", "score"]),
         Computed("threshold; where prometheus.node_label is set and there are peers, threshold and odds");

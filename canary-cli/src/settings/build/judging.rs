@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use canary_core::analysis::{FailureBudget, ScoreBounds, ThresholdOptions};
-use canary_core::spec::{HoldBudget, Judging, OddsRules, Unproven};
+use canary_core::spec::{CommonFault, HoldBudget, Judging, OddsRules, Unproven};
 
 use crate::settings::layers::Layers;
 use crate::settings::table::Key;
@@ -19,6 +19,10 @@ pub(super) fn build(layers: &Layers) -> Judging {
             fail: layers.ratio(Key::ScoreFail).given(),
         }),
         hold_budgets: budgets.into_iter().map(|(kind, budget)| (kind, HoldBudget(budget))).collect(),
+        common_fault: match layers.text(Key::CommonFault).given().as_str() {
+            "hold" => CommonFault::Hold,
+            _ => CommonFault::Red,
+        },
         side_by_side: layers.flag(Key::SideBySide).given(),
     }
 }

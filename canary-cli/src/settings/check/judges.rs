@@ -132,3 +132,16 @@ pub(super) fn something_is_compared(layers: &Layers) -> Option<Problem> {
          remove odds",
     ))
 }
+
+/// What all nodes share can only be seen beside the canary's own values.
+pub(super) fn common_faults_are_seen(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::CommonFault, Key::SideBySide];
+    if !watched(layers) || !sound(layers, &keys) {
+        return None;
+    }
+    if layers.text(keys[0]).given() == "red" || layers.flag(keys[1]).given() {
+        return None;
+    }
+    let message = format!("{}: nobody looks at the baseline", pair(layers, keys[0], keys[1]));
+    Some(Problem::new(message, "set watch.side_by_side to true, or watch.common_fault to \"red\""))
+}

@@ -238,7 +238,7 @@ impl Entry<'_, '_> {
                 "write a larger one, or a smaller margin",
             );
         }
-        let role = role.or(weight.map(Role::Weighted)).unwrap_or(SliJudging::default().role);
+        let role = role.or_else(|| weight.map(Role::Weighted)).unwrap_or(Role::Weighted(1));
         SliJudging { role, subject, margin, rules_out }
     }
 

@@ -122,6 +122,7 @@ const FILES: &[(&str, &str)] = &[
     ("a budget without unit", "[watch]\nhold_budgets = { stale = 5 }\n"),
     ("a budget of the wrong type", "[watch]\nhold_budgets = { stale = true }\n"),
     ("a budget for all", "[watch]\nhold_budgets = \"5m\"\n"),
+    ("common faults that nobody sees", "[watch]\ncommon_fault = \"hold\"\n"),
     ("failures of nothing", "[watch]\nconsecutive_failures = 0\n"),
     (
         "an indicator that measures two things",

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use canary_core::analysis::{FailureBudget, HoldKind, Role, ScoreBounds, ThresholdOptions};
-use canary_core::spec::{HoldBudget, OddsRules, Unproven, WatchPolicy, WatchSubject};
+use canary_core::spec::{CommonFault, HoldBudget, OddsRules, Unproven, WatchPolicy, WatchSubject};
 use canary_core::traits::SliKind;
 
 use crate::settings::Key;
@@ -42,6 +42,8 @@ fn the_default_follows_from_what_the_source_can_tell() {
         assert_eq!((watch.subject, &watch.judging.odds), (subject, &expected));
         assert_eq!(watch.judging.threshold, Some(ThresholdOptions::default()));
         assert_eq!(watch.judging.side_by_side, subject == WatchSubject::Canary || expected.is_some());
+        let held = watch.judging.common_fault == CommonFault::Hold;
+        assert_eq!(held, watch.judging.side_by_side);
         assert_eq!(watch.judging.score, None);
     }
 }
@@ -111,7 +113,7 @@ no_traffic = "1h 30m"
     let budgets = [(HoldKind::NoTraffic, 5400), (HoldKind::SourceDown, 600)];
     let budgets = budgets.map(|(kind, seconds)| (kind, HoldBudget(Duration::from_secs(seconds))));
     assert_eq!(judging.hold_budgets.into_iter().collect::<Vec<_>>(), budgets);
-    assert!(!judging.side_by_side);
+    assert_eq!((judging.side_by_side, judging.common_fault), (false, CommonFault::Red));
 }
 
 #[test]
