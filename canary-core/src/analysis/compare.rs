@@ -183,7 +183,7 @@ impl Past {
                 show(SHORTEST_HISTORY)
             ));
         }
-        Ok(Self { step: step, polls: polls.drain(span).collect() })
+        Ok(Self { step, polls: polls.drain(span).collect() })
     }
 
     fn table(&self, at: usize) -> Vec<[Table; 1]> {
