@@ -351,3 +351,46 @@ async fn a_score_decides_instead_of_each_bound() {
     let score = observed.unwrap();
     assert_eq!((score.green, score.red), (2, 1));
 }
+
+/// What the pre-flight says of the comparison.
+async fn foreseen(scene: &Scene) -> Vec<String> {
+    let told = scene.backends.preflight(&scene.spec).await;
+    let own = told.checks.into_iter().filter(|check| check.name.starts_with("comparison"));
+    own.map(|check| format!("{:?} {}: {}", check.status, check.name, check.detail)).collect()
+}
+
+#[tokio::test]
+async fn the_pre_flight_says_what_the_comparison_will_see() {
+    let (scene, _) = compared(1000, 1000, true);
+    let told = scene.backends.preflight(&scene.spec).await;
+    let [foresight] = told.foresight.as_slice() else { panic!("{:?}", told.foresight) };
+    assert_eq!((foresight.requests_per_second, foresight.baseline), (300.0, 0.001));
+    assert_eq!(
+        foreseen(&scene).await,
+        [format!("Ok comparison of error_ratio: {foresight}")],
+        "the numbers themselves are tested with them"
+    );
+    // Two probes are too few for so little traffic.
+    let (mut scene, _) = compared(1000, 1000, true);
+    scene.spec.watch.as_mut().unwrap().window = Duration::from_secs(40);
+    let told = foreseen(&scene).await;
+    assert!(told[0].starts_with("Warn comparison of error_ratio: inconclusive by traffic: even"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_comparison_that_cannot_be_is_refused_where_nothing_else_judges() {
+    let (scene, store) = compared(1000, 1000, false);
+    let told = foreseen(&scene).await;
+    assert!(told[0].contains("red only holds") && told[0].contains("no past is kept"), "{told:?}");
+    store.away.store(true, Ordering::Relaxed);
+    assert!(foreseen(&scene).await[0].starts_with("Warn comparison of error_ratio"), "a remark, no failure");
+    let (mut scene, _) = compared(1000, 1000, true);
+    scene.spec.peers.clear();
+    assert!(foreseen(&scene).await[0].starts_with("Warn comparison: there is no other node"));
+    // The plain world has no counters.
+    let (mut scene, _) = compared(1000, 1000, true);
+    scene.backends.sli = Some(Arc::new(scene.world.clone()));
+    assert!(foreseen(&scene).await[0].starts_with("Failed comparison: world cannot count"));
+    scene.spec.watch.as_mut().unwrap().judging.threshold = Some(Default::default());
+    assert!(foreseen(&scene).await[0].starts_with("Warn comparison: nothing is compared"));
+}

@@ -7,7 +7,7 @@ use crate::traits::{ActiveState, RunningBinary, ServiceState};
 /// The checks that are not as they should be, or all of them.
 async fn checks(scene: &Scene, all: bool) -> Vec<String> {
     let shown = |check: Check| format!("{:?} {}: {}", check.status, check.name, check.detail);
-    let checks = scene.backends.preflight(&scene.spec).await.into_iter();
+    let checks = scene.backends.preflight(&scene.spec).await.checks.into_iter();
     let checks: Vec<_> = checks.filter(|check| all || check.status != CheckStatus::Ok).map(shown).collect();
     assert_eq!(scene.effects(), [""; 0], "it changes nothing");
     checks
