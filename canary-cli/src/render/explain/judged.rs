@@ -15,8 +15,9 @@ pub(super) fn rule(decisive: Option<&Observation>, policy: Option<&WatchPolicy>)
     let Some(seen) = decisive else { return of_the_bounds() };
     if seen.compared.as_ref().is_some_and(|compared| compared.judgement.verdict == OddsVerdict::Red) {
         let alpha = policy.and_then(|policy| policy.judging.odds.as_ref()).map(|rules| rules.alpha.value());
-        let chance = alpha
-            .map_or_else(String::new, |alpha| format!(", wrong in at most {} % of rollouts", 100.0 * alpha));
+        let chance = alpha.map_or_else(String::new, |alpha| {
+            format!(", which takes a good release back in at most {} % of rollouts", 100.0 * alpha)
+        });
         return format!("by the comparison with the baseline{chance}");
     }
     if let Some(score) = seen.score.as_ref().filter(|score| score.verdict == Verdict::Red) {
