@@ -23,7 +23,8 @@ pub(super) fn section(html: &mut Html, report: &Report<'_>) {
                 html.tag("figure", &[], |html| figure(html, report, &track, report.tracks.len()));
             });
         }
-        sections::table(html, "wide", &HEADS, |html| {
+        let heads = HEADS.map(|head| head[..1].to_uppercase() + &head[1..]);
+        sections::table(html, "wide", &heads.each_ref().map(String::as_str), |html| {
             for row in rows(compared) {
                 html.tag("tr", &[], |html| row.iter().for_each(|cell| html.leaf("td", cell)));
             }
