@@ -122,6 +122,7 @@ fn plan(dir: &Path) -> Plan {
         store: dir.join("store"),
         nodes: Vec::new(),
         steps: Vec::new(),
+        weights: None,
         warnings: Vec::new(),
     }
 }

@@ -103,6 +103,12 @@ fn warnings(observed: &Observed, level: SocketLevel) -> Vec<String> {
                 row.server
             ));
         }
+        if row.weight != row.configured_weight {
+            warnings.push(format!(
+                "{} has weight {} in force, {} is configured; \"set server {}/{} weight {}\" sets it back",
+                row.server, row.weight, row.configured_weight, row.pool, row.server, row.configured_weight
+            ));
+        }
         if tracked && row.admin.state() != AdminState::Ready && row.admin.bits() & 0x09 == 0 {
             warnings.push(format!("{} is out because the server it tracks is", row.server));
         }

@@ -101,6 +101,7 @@ pub(crate) fn plan(purpose: Purpose) -> Plan {
         store: "/var/lib/canary/api/artifacts".into(),
         nodes: vec![planned(&canary), planned(&peer)],
         steps: vec![Step::stage()],
+        weights: None,
         warnings: Vec::new(),
     }
 }

@@ -1,11 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-pub mod compared;
 mod evidence;
 mod html;
 mod markdown;
 mod plot;
-pub mod probes;
 mod report;
 pub mod sentences;
 mod text;

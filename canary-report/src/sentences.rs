@@ -31,6 +31,15 @@ pub fn done(action: Action, changed: bool, facts: &BTreeMap<String, String>) -> 
         (Action::Restart, true) => format!("runs it, pid {}", fact("pid")),
         (Action::Restart, false) => format!("was running it, pid {}", fact("pid")),
         (Action::CheckHealth, _) => format!("healthy ({})", fact("via")),
+        (Action::Weigh, true) => {
+            format!(
+                "weight {} of {}, was {}",
+                fact("weight"),
+                fact("configured_weight"),
+                fact("weight_before")
+            )
+        }
+        (Action::Weigh, false) => format!("had weight {} of {}", fact("weight"), fact("configured_weight")),
         (Action::Enable, true) => format!("ready and up, weight {}", fact("weight")),
         (Action::Enable, false) => format!("was ready and up, weight {}", fact("weight")),
         (Action::ProveTraffic, _) => {

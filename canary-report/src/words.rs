@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use canary_core::analysis::{Number, round};
 use canary_core::fleet::Digest;
-use canary_core::plan::{Action, Direction, Plan, Purpose};
+use canary_core::plan::{Action, Direction, Plan, Purpose, Step};
 use canary_core::time::Timestamp;
 
 /// `0.42s`, `12.3s`, `4m 05s`, `1h 02m`.
@@ -75,6 +75,13 @@ pub fn action(action: Action, direction: Direction) -> String {
         Direction::Forward => action.as_str().to_owned(),
         Direction::Back => format!("back: {}", action.as_str()),
     }
+}
+
+/// A step of a node: what is done, which way, and at which part of its weight: `drain`, `back: drain`, `step 2: watch`.
+#[must_use]
+pub fn step(step: &Step) -> String {
+    let word = action(step.action, step.direction);
+    if step.stage == 0 { word } else { format!("step {}: {word}", step.stage) }
 }
 
 /// A measured number in few digits: `0.1940`, `2e300`.

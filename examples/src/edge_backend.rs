@@ -132,6 +132,7 @@ impl EdgeBackend {
             pool: self.pool.clone(),
             epoch: epoch.to_owned(),
             algorithm: Some("roundrobin".to_owned()),
+            sticky: None,
             servers: rest.iter().map(server).collect::<Result<_, _>>()?,
         })
     }

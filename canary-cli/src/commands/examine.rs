@@ -63,7 +63,10 @@ impl Context<'_> {
         }
         reasons.extend(against(&review));
         let plan = match snapshot {
-            Ok(snapshot) => {
+            Ok(mut snapshot) => {
+                if spec.weights.is_some() {
+                    snapshot.rate = backends.rate(spec).await;
+                }
                 let search = self.way_back_search(Some(artifact.facts.sha256));
                 let way_back = match backends.find_way_back(&search, &snapshot).await {
                     Ok(found) => found,

@@ -112,6 +112,7 @@ async fn an_unfinished_rollout_of_something_else_comes_first() {
         store: directory.join("store"),
         nodes: Vec::new(),
         steps: Vec::new(),
+        weights: None,
         warnings: Vec::new(),
     };
     let rollout = RolloutId::new(SystemClock::new().now(), 7);

@@ -1,8 +1,8 @@
 //! Plans as lines for people.
 
-use canary_core::analysis::ThresholdOptions;
+use canary_core::analysis::{Number, ThresholdOptions, round};
 use canary_core::engine::{Check, CheckStatus};
-use canary_core::plan::{Action, Plan, Purpose, Step, Work};
+use canary_core::plan::{Action, Plan, PlannedStage, PlannedWeights, Purpose, Step, Work};
 use canary_core::spec::{Judging, OnDrainTimeout, WatchPolicy, WatchSubject};
 
 use super::paint::Paint;
@@ -49,10 +49,28 @@ pub fn plan_lines(plan: &Plan, paint: Paint) -> Vec<String> {
             |back| format!("{} ({})", back.facts.sha256.short(), back.origin),
         );
         lines.push(format!("  way back: {text}"));
+        lines.extend(plan.weights.as_ref().map(|weights| weighed(plan, weights)));
         lines.push(format!("  watch: {}", plan.spec.watch.as_ref().map_or_else(|| "none".to_owned(), watch)));
     }
     lines.extend(plan.warnings.iter().map(|warning| paint.careful(&format!("  warning: {warning}"))));
     lines
+}
+
+/// The steps to the canary's whole weight, in one line.
+fn weighed(plan: &Plan, weights: &PlannedWeights) -> String {
+    let stages: Vec<_> =
+        weights.stages.iter().map(|stage| format!("{} ({})", stage.percent, share(stage))).collect();
+    let each = plan
+        .watch(1)
+        .map_or_else(String::new, |watch| format!(", each watched for {}", words::exact(watch.window)));
+    format!("  weight: {}, then the configured {}{each}", stages.join(", "), weights.configured.value())
+}
+
+/// What a stage's weight comes to: `weight 5, 4.762% of the pool's requests, about 312`.
+fn share(stage: &PlannedStage) -> String {
+    let percent = Number::new(stage.share.value() * 100.0).map(round).unwrap_or_default();
+    let requests = stage.requests.map_or_else(String::new, |requests| format!(", about {requests}"));
+    format!("weight {}, {percent}% of the pool's requests{requests}", stage.weight.value())
 }
 
 fn watch(policy: &WatchPolicy) -> String {
@@ -124,15 +142,15 @@ pub fn step_lines(plan: &Plan) -> Vec<String> {
     let number = |at: usize| format!("{:>3}.", at + 1);
     let row = |(at, step): (usize, &Step)| {
         let node = step.node.as_ref().map_or("-", |node| node.as_str());
-        vec![number(at), node.to_owned(), step.action.as_str().to_owned(), explain(plan, step.action)]
+        vec![number(at), node.to_owned(), words::step(step), explain(plan, step)]
     };
     table::aligned(&plan.steps.iter().enumerate().map(row).collect::<Vec<_>>())
 }
 
-fn explain(plan: &Plan, action: Action) -> String {
+fn explain(plan: &Plan, step: &Step) -> String {
     let spec = &plan.spec;
     let at_most = words::exact;
-    match action {
+    match step.action {
         Action::Stage => format!("copy the binaries to {}", plan.store.display()),
         Action::Drain => {
             let then = match spec.drain.on_timeout {
@@ -159,7 +177,11 @@ fn explain(plan: &Plan, action: Action) -> String {
         Action::ProveTraffic => {
             format!("a request through the balancer within {}", at_most(spec.enable.traffic_timeout))
         }
-        Action::Watch => spec.watch.as_ref().map_or_else(String::new, watch),
+        Action::Weigh => match plan.weights.as_ref().and_then(|weights| weights.stage(step.stage)) {
+            Some(stage) => share(stage),
+            None => "the configured weight, read back".to_owned(),
+        },
+        Action::Watch => plan.watch(step.stage).map_or_else(String::new, |policy| watch(&policy)),
         Action::Pause => {
             let watched = if spec.watch.is_some() { ", watched on meanwhile" } else { "" };
             format!("wait for `canary-cli promote`, at most {}{watched}", at_most(spec.pause.limit))

@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use canary_core::analysis::{HoldReason, JudgedSli, Number, Observation, SliVerdict, Verdict};
+use canary_core::analysis::{HoldReason, JudgedSli, Number, Observation, Ratio, SliVerdict, Verdict};
 use canary_core::engine::{FailureClass, Outcome};
 use canary_core::fleet::{Artifact, Digest, FileFacts, NodeId};
 use canary_core::journal::{Chain, Entry, NodeReport, Record, Request, RolloutId, StepResult, Wish};
-use canary_core::plan::{Action, Origin, Plan, PlannedNode, Purpose, Step, WayBack, Work};
-use canary_core::spec::{Bound, RolloutSpec};
+use canary_core::plan::{
+    Action, Origin, Plan, PlannedNode, PlannedStage, PlannedWeights, Purpose, Step, WayBack, Work,
+};
+use canary_core::spec::{
+    Bound, Judging, OnInconclusive, ProgressiveWeights, RolloutSpec, Sli, SliJudging, WatchPolicy,
+    WatchSubject,
+};
 use canary_core::time::Timestamp;
 use canary_core::traits::{
     ActiveState, AdminState, Event, EventSink as _, Finding, GateVerdict, Operational, Progress, Review,
-    Severity,
+    Severity, SliKind, Weight,
 };
 
-use super::plan::step_lines;
+use super::paint::Paint;
+use super::plan::{plan_lines, step_lines};
 use super::screen::{Format, Screen};
 use super::sink::ScreenSink;
 use super::terminal::{Size, Terminal};
@@ -59,6 +65,7 @@ pub(super) fn plan() -> Plan {
         store: "/var/lib/canary/api/artifacts".into(),
         nodes: nodes.into(),
         steps,
+        weights: None,
         warnings: vec!["pool api_pool also has backend-api-3, which the rollout does not name".to_owned()],
     }
 }
@@ -303,6 +310,56 @@ fn one_object_a_line_for_programs() {
 #[test]
 fn every_step_of_a_plan_is_listed() {
     insta::assert_snapshot!(step_lines(&plan()).join("\n"));
+}
+
+fn watch() -> WatchPolicy {
+    WatchPolicy {
+        window: Duration::from_secs(3600),
+        interval: Duration::from_secs(30),
+        rate_window: Duration::from_secs(60),
+        subject: WatchSubject::Canary,
+        slis: vec![Sli {
+            name: "p95".to_owned(),
+            kind: SliKind::Expression { promql: "1".to_owned() },
+            bound: Bound::Below(Number::new(0.5).unwrap()),
+            min_requests: 1,
+            judging: SliJudging::default(),
+        }],
+        hold_budget: Duration::from_secs(1800),
+        on_inconclusive: OnInconclusive::Keep,
+        judging: Judging::default(),
+    }
+}
+
+#[test]
+fn the_steps_of_a_weight_are_listed_with_what_they_come_to() {
+    let mut plan = plan();
+    let canary = plan.spec.canary.clone();
+    plan.spec.watch = Some(watch());
+    let percents = ["1%", "25%"].map(|text| text.parse().unwrap());
+    plan.spec.weights =
+        Some(ProgressiveWeights { steps: percents.to_vec(), window: Some(Duration::from_secs(300)) });
+    let stage = |(percent, weight, share, requests)| PlannedStage {
+        percent,
+        weight: Weight::new(weight).unwrap(),
+        share: Ratio::new(share).unwrap(),
+        requests,
+    };
+    let stages = [(percents[0], 1, 1.0 / 101.0, Some(29)), (percents[1], 25, 0.2, None)].map(stage).to_vec();
+    plan.weights =
+        Some(PlannedWeights { configured: Weight::new(100).unwrap(), stages, rate: Number::new(9.9) });
+    let on = |action, stage| Step::forward(&canary, action).at_stage(stage);
+    plan.steps = vec![
+        on(Action::Weigh, 1),
+        on(Action::Enable, 0),
+        on(Action::Watch, 1),
+        on(Action::Weigh, 2),
+        on(Action::Watch, 2),
+        on(Action::Weigh, 0),
+        on(Action::Watch, 0),
+    ];
+    let lines = [plan_lines(&plan, Paint { on: false }), step_lines(&plan)].concat();
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{ArtifactError, NodeId, RemotePath, ServiceName};
 use canary_core::spec::{
-    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, PausePolicy, RetryPolicy,
-    RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+    Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, PausePolicy,
+    ProgressiveWeights, RetryPolicy, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
 };
 use canary_core::traits::{HealthCheck, SliKind};
 
@@ -164,6 +164,7 @@ fn spec(layers: &Layers) -> RolloutSpec {
         },
         enable: EnablePolicy { up_timeout: time(Key::UpTimeout), traffic_timeout: time(Key::TrafficTimeout) },
         watch: watch(layers, time(Key::Window)),
+        weights: weights(layers),
         pause: PausePolicy { after: pauses(layers), limit: time(Key::PauseLimit) },
         roll_back_peers: layers.flag(Key::RollBackPeers).given(),
         retry: RetryPolicy {
@@ -186,7 +187,13 @@ pub(super) fn pauses(layers: &Layers) -> Vec<NodeId> {
     named.into_iter().map(meant).collect()
 }
 
-fn watch(layers: &Layers, window: Duration) -> Option<WatchPolicy> {
+/// The canary's way to its weight, where steps are named.
+pub(super) fn weights(layers: &Layers) -> Option<ProgressiveWeights> {
+    let steps = layers.percents(Key::WeightSteps).given();
+    (!steps.is_empty()).then(|| ProgressiveWeights { steps, window: layers.time(Key::WeightWindow) })
+}
+
+pub(super) fn watch(layers: &Layers, window: Duration) -> Option<WatchPolicy> {
     if window.is_zero() {
         return None;
     }

@@ -18,11 +18,13 @@ pub(super) use judges::idle;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 19] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 21] = [
         target_fits,
         canary_is_no_peer,
         pauses_follow_nodes,
         window_holds_two_probes,
+        weights_are_watched,
+        weights_hold_two_probes,
         health_holds_an_attempt,
         retries_fit,
         something_is_watched,
@@ -120,6 +122,35 @@ fn window_holds_two_probes(layers: &Layers) -> Option<Problem> {
     Some(Problem::new(
         format!("{}: the window is shorter than two probes", pair(layers, Key::Window, Key::Interval)),
         "lengthen the window, probe more often, or set the window to 0 for no watch",
+    ))
+}
+
+fn weights_are_watched(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::WeightSteps, Key::Window];
+    if !sound(layers, &keys) || super::build::weights(layers).is_none() || watched(layers) {
+        return None;
+    }
+    let message = format!("{}: nothing is watched at any step", pair(layers, keys[0], keys[1]));
+    Some(Problem::new(message, "set a watch window, or leave the steps out"))
+}
+
+fn weights_hold_two_probes(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::WeightSteps, Key::WeightWindow, Key::Window, Key::Interval];
+    if !sound(layers, &keys) || !watched(layers) {
+        return None;
+    }
+    let weights = super::build::weights(layers)?;
+    let steps = u32::try_from(weights.steps.len()).unwrap_or(u32::MAX).max(1);
+    let (whole, interval) = (layers.time(Key::Window).given(), layers.time(Key::Interval).given());
+    let window = weights.window.unwrap_or(whole / steps);
+    // A whole watch that is too short is told by itself.
+    if window >= interval * 2 || (weights.window.is_none() && whole < interval * 2) {
+        return None;
+    }
+    let which = if weights.window.is_some() { Key::WeightWindow } else { Key::WeightSteps };
+    Some(Problem::new(
+        format!("{}: a step's window is shorter than two probes", pair(layers, which, Key::Interval)),
+        "lengthen weights.window, probe more often, or name fewer steps",
     ))
 }
 

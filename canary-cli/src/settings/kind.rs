@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use canary_core::analysis::{HoldKind, Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
+use canary_core::spec::Percent;
 
 mod list;
 mod read;
@@ -116,6 +117,8 @@ pub enum Kind {
     Arguments,
     /// Variables of a program's environment.
     Assignments,
+    /// Ascending percentages above 0% and below 100%.
+    Percents,
 }
 
 /// A value that was read.
@@ -144,6 +147,7 @@ pub enum Value {
     Places(Vec<(NodeId, SocketAddr)>),
     Arguments(Vec<String>),
     Assignments(Assignments),
+    Percents(Vec<Percent>),
 }
 
 impl Kind {
@@ -175,13 +179,22 @@ impl Kind {
             Self::Places => "NODE=ADDRESS".to_owned(),
             Self::Arguments => "ARGUMENTS".to_owned(),
             Self::Assignments => "NAME=VALUE".to_owned(),
+            Self::Percents => "PERCENTAGES".to_owned(),
         }
     }
 
     /// Whether the file has a list of texts here, and a variable or a flag texts with blanks between them.
     #[must_use]
     pub const fn is_list(&self) -> bool {
-        matches!(self, Self::Nodes | Self::Places | Self::Arguments | Self::Assignments | Self::Choices(_))
+        matches!(
+            self,
+            Self::Nodes
+                | Self::Places
+                | Self::Arguments
+                | Self::Assignments
+                | Self::Choices(_)
+                | Self::Percents
+        )
     }
 
     /// Reads a list's texts; for a kind that is a list.
@@ -191,6 +204,7 @@ impl Kind {
             Self::Arguments => list::arguments(texts).map(Value::Arguments),
             Self::Assignments => list::assignments(texts).map(Value::Assignments),
             Self::Choices(words) => list::choices(texts, words).map(Value::Words),
+            Self::Percents => list::percents(texts).map(Value::Percents),
             _ => nodes(texts.iter().copied()).map(Value::Nodes),
         }
     }
@@ -211,9 +225,12 @@ impl Kind {
             Self::RemotePath => Value::RemotePath(remote(text)?),
             Self::FileName => Value::Text(file_name(text)?),
             Self::Node => Value::Node(NodeId::new(text).map_err(name)?),
-            Self::Nodes | Self::Places | Self::Arguments | Self::Assignments | Self::Choices(_) => {
-                self.read_list(&text.split_whitespace().collect::<Vec<_>>())?
-            }
+            Self::Nodes
+            | Self::Places
+            | Self::Arguments
+            | Self::Assignments
+            | Self::Choices(_)
+            | Self::Percents => self.read_list(&text.split_whitespace().collect::<Vec<_>>())?,
             Self::Backend => Value::Text(NodeId::new(text).map_err(name)?.to_string()),
             Self::Loopback => Value::Loopback(list::loopback(text)?),
             Self::Pool => Value::Pool(PoolName::new(text).map_err(name)?),
@@ -274,6 +291,7 @@ impl Kind {
             Self::Places => "a node and its address, such as api-1=127.0.0.1:8081".to_owned(),
             Self::Arguments => "an argument in quotes".to_owned(),
             Self::Assignments => "a variable, such as LISTEN={address}".to_owned(),
+            Self::Percents => "a percentage, such as 5%".to_owned(),
         }
     }
 }

@@ -128,7 +128,7 @@ fn default(setting: &Setting) -> Option<Value> {
     let text = setting.fallback.text()?;
     Some(match (setting.kind, setting.fallback) {
         (Kind::Flag, _) => json!(text == "true"),
-        (Kind::Nodes, _) => json!(text.split_whitespace().collect::<Vec<_>>()),
+        (Kind::Nodes | Kind::Percents, _) => json!(text.split_whitespace().collect::<Vec<_>>()),
         (_, Fallback::Number(number)) => json!(number),
         (_, Fallback::Count(count)) => json!(count),
         _ => json!(text),
@@ -183,6 +183,7 @@ fn shape(kind: &Kind) -> Value {
         Kind::Loopback => matching(r"^(127\.|\[).*:[0-9]+$"),
         Kind::Places => list(matching(r"^[A-Za-z0-9][A-Za-z0-9._-]*=(127\.|\[).*:[0-9]+$")),
         Kind::Arguments => list(json!({ "type": "string" })),
+        Kind::Percents => list(matching(r"^[0-9]{1,2}(\.[0-9]{1,2})?\s*%$")),
         Kind::Assignments => list(matching("^[A-Za-z_][A-Za-z0-9_]*=")),
     }
 }

@@ -310,6 +310,12 @@ settings! {
     /// Whether the response time and the error ratio are watched; without them, only the file's own indicators.
     BuiltinSlis = "watch.builtin_slis", "CANARY_BUILTIN_SLIS", "builtin-slis", Kind::Flag, Text("true");
 
+    /// The parts of its own configured weight that the canary gets first, ascending; each is watched before the next.
+    WeightSteps = "weights.steps", "CANARY_WEIGHT_STEPS", "weight-steps", Kind::Percents, Text("");
+    /// How long each of them is watched.
+    WeightWindow = "weights.window", "CANARY_WEIGHT_WINDOW", "weight-window",
+        time(SECOND, Duration::from_secs(7 * 86_400)), Computed("watch.window, divided by the number of steps");
+
     /// The nodes after which the rollout waits for `promote`; the word canary stands for the canary.
     PauseAfter = "pause.after", "CANARY_PAUSE_AFTER", "pause-after", Kind::Nodes, Text("");
     /// How long one pause may last; then the rollout ends inconclusive.

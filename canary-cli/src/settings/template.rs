@@ -142,7 +142,7 @@ fn entry(text: &mut String, setting: &Setting, value: Option<&Value>) {
 fn written(kind: &Kind, value: &str) -> String {
     match kind {
         Kind::Flag | Kind::Count { .. } | Kind::Seconds | Kind::Ratio | Kind::Part { .. } => value.to_owned(),
-        Kind::Nodes => {
+        Kind::Nodes | Kind::Percents => {
             let names: Vec<_> = value.split_whitespace().map(quoted).collect();
             format!("[{}]", names.join(", "))
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use canary_core::analysis::{HoldKind, Number, Ratio};
 use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
+use canary_core::spec::Percent;
 
 use super::address::HaproxyAddress;
 use super::kind::{Assignments, Value};
@@ -54,6 +55,7 @@ typed! {
     places, Places -> Vec<(NodeId, SocketAddr)>;
     arguments, Arguments -> Vec<String>;
     assignments, Assignments -> Assignments;
+    percents, Percents -> Vec<Percent>;
 }
 
 /// A value that has a default, so that it is always there.
@@ -81,6 +83,7 @@ impl Value {
             Self::Budgets(all) => {
                 all.iter().map(|(kind, time)| format!("{kind}={}", unspaced(*time))).collect()
             }
+            Self::Percents(percents) => percents.iter().map(ToString::to_string).collect(),
             Self::Assignments(all) => all.0.iter().map(|(name, value)| format!("{name}={value}")).collect(),
             _ => Vec::new(),
         }
@@ -115,7 +118,7 @@ impl std::fmt::Display for Value {
             Self::Count(value) => value.fmt(f),
             Self::Flag(value) => value.fmt(f),
             Self::Loopback(value) => value.fmt(f),
-            Self::Places(_) | Self::Arguments(_) | Self::Words(_) | Self::Budgets(_) => {
+            Self::Places(_) | Self::Arguments(_) | Self::Words(_) | Self::Budgets(_) | Self::Percents(_) => {
                 f.write_str(&self.texts().join(" "))
             }
             Self::Assignments(value) => value.fmt(f),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Number, round};
+use super::{Number, ShareHold, round};
 
 /// Why a probe decides nothing. None of these is a bad canary or a good one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,11 @@ pub enum HoldReason {
         /// All weight.
         all: u64,
     },
+    /// The canary does not get the part of the requests that it should.
+    Share {
+        /// What is known of it.
+        hold: ShareHold,
+    },
 }
 
 /// The kind of a [`HoldReason`]: what a budget is for.
@@ -105,11 +110,13 @@ pub enum HoldKind {
     CommonFault,
     /// [`HoldReason::Score`].
     Score,
+    /// [`HoldReason::Share`].
+    Share,
 }
 
 impl HoldKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoTraffic,
         Self::TooFewRequests,
         Self::Absent,
@@ -124,6 +131,7 @@ impl HoldKind {
         Self::NoisierThanHistory,
         Self::CommonFault,
         Self::Score,
+        Self::Share,
     ];
 
     /// The kind as one word, as settings name it.
@@ -144,6 +152,7 @@ impl HoldKind {
             Self::NoisierThanHistory => "noisier_than_history",
             Self::CommonFault => "common_fault",
             Self::Score => "score",
+            Self::Share => "share",
         }
     }
 }
@@ -173,7 +182,14 @@ impl HoldReason {
             Self::NoisierThanHistory { .. } => HoldKind::NoisierThanHistory,
             Self::CommonFault { .. } => HoldKind::CommonFault,
             Self::Score { .. } => HoldKind::Score,
+            Self::Share { .. } => HoldKind::Share,
         }
+    }
+
+    /// A hold on account of the canary's share.
+    #[must_use]
+    pub const fn share(hold: ShareHold) -> Self {
+        Self::Share { hold }
     }
 }
 
@@ -207,6 +223,7 @@ impl fmt::Display for HoldReason {
                 )
             }
             Self::Score { green, all } => write!(f, "score undecided: {green} of {all} green"),
+            Self::Share { hold } => hold.fmt(f),
         }
     }
 }

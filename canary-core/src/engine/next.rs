@@ -3,7 +3,7 @@
 use super::outcome::{AfterHold, FailureClass, Outcome};
 use crate::fleet::NodeId;
 use crate::journal::{History, StepStatus, Wish};
-use crate::plan::{Action, Direction, Plan, Purpose, Step, Work};
+use crate::plan::{Action, Direction, Plan, PlannedWeights, Purpose, Step, Work, weigh_before_enable};
 use crate::spec::OnInconclusive;
 
 /// What comes next.
@@ -58,15 +58,20 @@ pub(super) fn is_going_back(plan: &Plan, history: &History) -> bool {
 
 /// The pauses that anybody could ask for, planned or not.
 fn pauses(plan: &Plan) -> impl Iterator<Item = Step> {
-    let before_any = Step { node: None, action: Action::Pause, direction: Direction::Forward };
+    let before_any = Step { node: None, action: Action::Pause, direction: Direction::Forward, stage: 0 };
     let after = plan.nodes.iter().map(|planned| Step::forward(&planned.node, Action::Pause));
-    std::iter::once(before_any).chain(after)
+    let stages = 1..=plan.weights.as_ref().map_or(0, PlannedWeights::count);
+    let at_stages = stages.map(|stage| Step::forward(&plan.spec.canary, Action::Pause).at_stage(stage));
+    std::iter::once(before_any).chain(after).chain(at_stages)
 }
 
-/// The pause after the node that was begun last.
+/// The pause after the node that was begun last, at the part of its weight that it has: that of its last step before the one
+/// that comes next. A canary that is done once more may have been further before.
 fn pause_now(plan: &Plan, history: &History) -> Step {
     let node = begun(plan, history).into_iter().next();
-    Step { node, action: Action::Pause, direction: Direction::Forward }
+    let done = plan.steps.iter().take_while(|step| done(history, step));
+    let stage = done.filter(|step| step.node == node).last().map_or(0, |step| step.stage);
+    Step { node, action: Action::Pause, direction: Direction::Forward, stage }
 }
 
 /// Whether a point is still to come where a pause takes effect.
@@ -103,9 +108,13 @@ fn forward(plan: &Plan, history: &History) -> Next {
     Next::Do(step)
 }
 
-/// Whether no node is drained or half-installed before `step`: it is a wait, or a node's first and not begun.
+/// Whether no node is drained or half-installed before `step`: it is a wait, a change of the weight of a node that serves,
+/// or a node's first and not begun.
 fn safe_before(plan: &Plan, history: &History, step: &Step) -> bool {
     if matches!(step.action, Action::Watch | Action::Pause | Action::Stage) {
+        return true;
+    }
+    if step.action == Action::Weigh && done(history, &step.sibling(Action::Enable)) {
         return true;
     }
     let first = plan.steps.iter().find(|other| other.node == step.node);
@@ -247,7 +256,14 @@ pub(super) fn steps_back(plan: &Plan, history: &History, node: &NodeId) -> Vec<S
     } else {
         &[]
     };
-    actions.iter().map(|action| Step::back(node, *action)).collect()
+    let mut steps: Vec<_> = actions.iter().map(|action| Step::back(node, *action)).collect();
+    let weighed = |step: &Step| {
+        step.action == Action::Weigh && step.node.as_ref() == Some(node) && history.status(step).is_some()
+    };
+    if plan.steps.iter().any(weighed) {
+        weigh_before_enable(&mut steps, Step::back(node, Action::Weigh));
+    }
+    steps
 }
 
 /// Takes nodes back one by one, then ends with `outcome`; a step back that fails ends in [`Outcome::Stuck`].

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Backends;
+use crate::analysis::Number;
 use crate::fleet::{NodeId, NodeSnapshot, Snapshot};
 use crate::journal::NodeReport;
 use crate::plan::Plan;
-use crate::traits::{BackendError, Clock, NodeRuntime, PoolState, Retry};
+use crate::spec::{RolloutSpec, Sli};
+use crate::traits::{
+    BackendError, Clock, NodeRuntime, PoolState, Reading, Retry, SliKind, SliQuery, Subject,
+};
 
 /// How often a look is tried in all, when the backend says that later may help.
 const LOOKS: u32 = 3;
@@ -66,6 +70,11 @@ pub(super) async fn nodes<'a>(
     seen
 }
 
+/// How long the balancer's counters are looked at to know the pool's traffic.
+const COUNTED_FOR: Duration = Duration::from_secs(2);
+/// How many requests must come meanwhile; fewer tell too little.
+const TELLING: u64 = 20;
+
 impl Backends {
     /// Reads the balancer's pool and every named node. Changes nothing.
     ///
@@ -88,9 +97,56 @@ impl Backends {
             }
         }
         match pool {
-            Some(pool) if problems.is_empty() => Ok(Snapshot { taken: self.clock.now(), pool, nodes: read }),
+            Some(pool) if problems.is_empty() => Ok(Snapshot {
+                taken: self.clock.now(),
+                pool,
+                nodes: read,
+                capabilities: Some(self.lb.capabilities()),
+                rate: None,
+            }),
             _ => Err(problems),
         }
+    }
+
+    /// How many requests a second the pool gets: by the metrics store over the last rate window, else by the balancer's counters
+    /// over two seconds; `None` where neither tells, or the counters grew too little to tell. Changes nothing.
+    pub async fn rate(&self, spec: &RolloutSpec) -> Option<Number> {
+        match self.rate_by_metrics(spec).await {
+            Some(rate) => Some(rate),
+            None => self.rate_by_balancer().await,
+        }
+    }
+
+    async fn rate_by_metrics(&self, spec: &RolloutSpec) -> Option<Number> {
+        let (watch, source) = (spec.watch.as_ref()?, self.sli.as_ref()?);
+        let (window, at) = (watch.rate_window.max(watch.interval), self.clock.now());
+        let query = |sli: &Sli| SliQuery {
+            name: sli.name.clone(),
+            kind: sli.kind.clone(),
+            subject: Subject::Pool,
+            window,
+            at,
+        };
+        let counts = |sli: &&Sli| !matches!(sli.kind, SliKind::Expression { .. });
+        let queries: Vec<_> = watch.slis.iter().filter(counts).map(query).collect();
+        let answers = source.sample(&queries).await;
+        let events = answers.into_iter().filter_map(|answer| {
+            let sample = answer.ok()?;
+            if sample.reading == Reading::NoTraffic { Some(0) } else { sample.events }
+        });
+        Number::new(events.max()? as f64 / window.as_secs_f64())
+    }
+
+    async fn rate_by_balancer(&self) -> Option<Number> {
+        let before = look(self.clock.as_ref(), || self.lb.servers()).await.ok()?;
+        let begun = self.clock.monotonic();
+        self.clock.sleep(COUNTED_FOR).await;
+        let after = look(self.clock.as_ref(), || self.lb.servers()).await.ok()?;
+        let passed = self.clock.monotonic().saturating_sub(begun).as_secs_f64();
+        let served =
+            |pool: &PoolState| pool.servers.iter().fold(0_u64, |sum, s| sum.saturating_add(s.served));
+        let served = served(&after).checked_sub(served(&before)).filter(|_| before.epoch == after.epoch)?;
+        (served >= TELLING && passed > 0.0).then(|| Number::new(served as f64 / passed)).flatten()
     }
 
     /// What is where, as far as it can be read: for a rollout's last record.

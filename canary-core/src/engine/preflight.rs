@@ -195,6 +195,12 @@ fn balancer(name: &str, spec: &RolloutSpec, pool: &PoolState) -> Vec<Check> {
     for node in spec.nodes() {
         let label = format!("server {node}");
         checks.push(match pool.server(node) {
+            Some(server) if server.serving() && server.weight != server.configured_weight => {
+                let (now, configured) = (server.weight.value(), server.configured_weight.value());
+                let why = "left by a rollout that did not end, or set by hand";
+                let detail = format!("ready, up, weight {now} in force, {configured} is configured: {why}");
+                Check::warn(label, detail)
+            }
             Some(server) if server.serving() => {
                 Check::ok(label, format!("ready, up, weight {}", server.weight.value()))
             }

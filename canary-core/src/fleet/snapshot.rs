@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::Number;
 use crate::fleet::NodeId;
 use crate::time::Timestamp;
-use crate::traits::{Installed, PoolState, ServiceState};
+use crate::traits::{Installed, LbCapabilities, PoolState, ServiceState};
 
 /// One node as its runtime reported it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,4 +27,10 @@ pub struct Snapshot {
     pub pool: PoolState,
     /// The nodes the rollout names.
     pub nodes: BTreeMap<NodeId, NodeSnapshot>,
+    /// What the balancer can do, where known.
+    #[serde(default)]
+    pub capabilities: Option<LbCapabilities>,
+    /// Requests a second that the pool gets, where known ([`Backends::rate`](crate::engine::Backends::rate)).
+    #[serde(default)]
+    pub rate: Option<Number>,
 }

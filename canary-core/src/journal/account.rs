@@ -1,7 +1,5 @@
 //! The account of one rollout: what was decided, when, by whom or what, and on which evidence. From its records alone.
 
-mod compared;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,9 +13,6 @@ use crate::plan::{Action, Direction, Plan, Step};
 use crate::spec::Bound;
 use crate::time::{Timestamp, millis};
 use crate::traits::{Review, SliKind};
-
-use compared::ComparedFold;
-pub use compared::{ComparedAccount, EvidenceAt};
 
 /// A step that failed on the way forward: what turned the rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +66,7 @@ pub struct SliAccount {
 /// How often and how long a reason kept the watch from deciding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldAccount {
-    /// The SLI and the reason.
+    /// The SLI, if it is about one, and the reason.
     pub why: String,
     /// Probes.
     pub probes: u64,
@@ -99,9 +94,6 @@ pub struct WatchAccount {
     pub holds: Vec<HoldAccount>,
     /// The probe that decided: the red one, else the last.
     pub decisive: Option<Observation>,
-    /// The comparison with the baseline, where there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compared: Option<ComparedAccount>,
 }
 
 /// Why a rollout went as it did.
@@ -232,7 +224,6 @@ struct WatchFold {
     slis: Vec<SliFold>,
     holds: BTreeMap<String, (u64, Duration)>,
     decisive: Option<Observation>,
-    compared: ComparedFold,
 }
 
 #[derive(Debug)]
@@ -246,7 +237,6 @@ struct SliFold {
 
 impl WatchFold {
     fn take(&mut self, record: &Record) {
-        self.compared.take(record);
         match &record.entry {
             Entry::StepStarted { step, .. } if step.action == Action::Watch => {
                 self.state.get_or_insert_with(|| WatchState::new(record.time));
@@ -274,6 +264,10 @@ impl WatchFold {
                 self.slis.push(SliFold::new(&judged.sli, judged.bound, started));
             }
             self.slis[index].observe(judged, seen);
+        }
+        for why in &seen.holds {
+            let hold = self.holds.entry(kind_of(why)).or_default();
+            *hold = (hold.0 + 1, hold.1 + passed);
         }
         self.decide(seen);
     }
@@ -308,7 +302,6 @@ impl WatchFold {
             slis: slis.collect(),
             holds,
             decisive: self.decisive,
-            compared: self.compared.account(),
         })
     }
 }
@@ -364,6 +357,7 @@ impl SliFold {
 fn kind_of(why: &HoldReason) -> String {
     match why {
         HoldReason::TooFewRequests { needed, .. } => format!("fewer than {needed} requests"),
+        HoldReason::Share { .. } => "the canary's share is not as planned".to_owned(),
         other => other.to_string(),
     }
 }

@@ -41,6 +41,8 @@ pub struct History {
     watch: Option<WatchState>,
     /// The probes of the pause that was begun last.
     pause: Option<WatchState>,
+    /// Which stage's watch that is.
+    watched_stage: u32,
     /// A granted wish to end: `Stop` or `Abort`.
     end: Option<Wish>,
     paused: Option<Request>,
@@ -58,8 +60,9 @@ impl History {
                 self.under_way = Some(step.clone());
                 self.begun.get_or_insert(time);
                 match step.action {
-                    Action::Watch => {
-                        self.watch.get_or_insert_with(|| WatchState::new(time));
+                    Action::Watch if self.watch.is_none() || self.watched_stage != step.stage => {
+                        self.watch = Some(WatchState::new(time));
+                        self.watched_stage = step.stage;
                     }
                     Action::Pause => self.pause = Some(WatchState::new(time)),
                     _ => {}
@@ -124,7 +127,7 @@ impl History {
         let mut of_node = self.steps.keys().filter(of_node);
         let back = of_node.any(|step| step.direction == Direction::Back);
         let direction = if back { Direction::Back } else { Direction::Forward };
-        let install = Step { node: Some(report.node.clone()), action: Action::Install, direction };
+        let install = Step { node: Some(report.node.clone()), action: Action::Install, direction, stage: 0 };
         let another = |digest: Digest| self.fact(&install, "digest") != Some(&digest.to_string());
         let replaced = self.done(&install) && report.installed.is_some_and(another);
         let out = report.admin.is_some_and(|admin| admin != AdminState::Ready);
@@ -188,10 +191,16 @@ impl History {
         self.facts.get(step)?.get(name).map(String::as_str)
     }
 
-    /// Where the watch stands, once it began.
+    /// Where the watch stands, once it began; that of the stage that was begun last.
     #[must_use]
     pub const fn watch(&self) -> Option<&WatchState> {
         self.watch.as_ref()
+    }
+
+    /// Which part of its weight the canary has in that watch: the stage's number, 0 for the whole.
+    #[must_use]
+    pub const fn watched_stage(&self) -> u32 {
+        self.watched_stage
     }
 
     /// The probes of the pause that was begun last.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::lint::{Lint, lint};
-use super::{Action, Plan, PlannedNode, Purpose, Step, WayBack, Work};
+use super::weights;
+use super::{Action, Plan, PlannedNode, PlannedWeights, Purpose, Step, WayBack, Work};
 use crate::fleet::{Artifact, Digest, NodeId, Snapshot};
 use crate::spec::RolloutSpec;
 use crate::traits::{ActiveState, RunningBinary, Server};
@@ -29,26 +30,36 @@ pub fn roll_out(
 ) -> Result<Plan, PlanError> {
     let target = artifact.facts.sha256;
     let nodes: Vec<_> = spec.nodes().map(|node| planned(node, target, snapshot)).collect();
+    // A canary that serves the release already has its whole weight, and keeps it.
+    let grows = nodes.first().is_some_and(|canary| canary.work != Work::Nothing);
+    let weights = spec.weights.as_ref().filter(|_| grows);
+    let weights = weights.and_then(|wanted| weights::planned(&spec, wanted, snapshot));
     let mut steps = Vec::new();
     if nodes.iter().any(|planned| planned.work != Work::Nothing) {
         steps.push(Step::stage());
         for (i, planned) in nodes.iter().enumerate() {
-            let of_node = node_steps(planned, i == 0);
+            let of_node = if i == 0 {
+                let stages = weights.as_ref().map_or(0, PlannedWeights::count);
+                canary_steps(planned, stages, spec.watch.is_some())
+            } else {
+                node_steps(planned, false)
+            };
             let pauses =
                 !of_node.is_empty() && i + 1 < nodes.len() && spec.pause.after.contains(&planned.node);
             steps.extend(of_node);
-            if i == 0 && spec.watch.is_some() {
-                steps.push(Step::forward(&planned.node, Action::Watch));
-            }
             steps.extend(pauses.then(|| Step::forward(&planned.node, Action::Pause)));
         }
     }
     let purpose = Purpose::RollOut;
-    checked(Plan { purpose, spec, artifact, way_back, store, nodes, steps, warnings: Vec::new() }, snapshot)
+    checked(
+        Plan { purpose, spec, artifact, way_back, store, nodes, steps, weights, warnings: Vec::new() },
+        snapshot,
+    )
 }
 
 /// Plans the previous artifact's way back onto every node that has another: those that serve nobody first, since they
-/// cost no capacity and give some, then the canary, then its peers.
+/// cost no capacity and give some, then the canary, then its peers. A canary that was left with a part of its weight gets the
+/// configured one back before it serves.
 ///
 /// # Errors
 /// [`PlanError`] with everything that cannot work.
@@ -61,14 +72,23 @@ pub fn roll_back(
     let target = artifact.facts.sha256;
     let mut nodes: Vec<_> = spec.nodes().map(|node| planned(node, target, snapshot)).collect();
     nodes.sort_by_key(|planned| snapshot.pool.server(&planned.node).is_some_and(Server::serving));
-    let mut steps = Vec::new();
-    if nodes.iter().any(|planned| planned.work != Work::Nothing) {
-        steps.push(Step::stage());
-        steps.extend(nodes.iter().flat_map(|planned| node_steps(planned, false)));
+    let mut steps: Vec<_> = nodes.iter().flat_map(|planned| back_steps(&spec, planned, snapshot)).collect();
+    if !steps.is_empty() {
+        steps.insert(0, Step::stage());
     }
     let purpose = Purpose::RollBack;
     checked(
-        Plan { purpose, spec, artifact, way_back: None, store, nodes, steps, warnings: Vec::new() },
+        Plan {
+            purpose,
+            spec,
+            artifact,
+            way_back: None,
+            store,
+            nodes,
+            steps,
+            weights: None,
+            warnings: Vec::new(),
+        },
         snapshot,
     )
 }
@@ -112,4 +132,36 @@ fn node_steps(planned: &PlannedNode, always: bool) -> Vec<Step> {
         Work::Nothing => &[],
     };
     actions.iter().map(|action| Step::forward(&planned.node, *action)).collect()
+}
+
+/// The canary's steps forward. It is put back at its first stage's weight, never at the whole.
+fn canary_steps(planned: &PlannedNode, stages: u32, watched: bool) -> Vec<Step> {
+    let mut steps = node_steps(planned, true);
+    let on = |action, stage| Step::forward(&planned.node, action).at_stage(stage);
+    if stages > 0 {
+        weigh_before_enable(&mut steps, on(Action::Weigh, 1));
+        for stage in 1..=stages {
+            steps.extend((stage > 1).then(|| on(Action::Weigh, stage)));
+            steps.push(on(Action::Watch, stage));
+        }
+        steps.push(on(Action::Weigh, 0));
+    }
+    steps.extend(watched.then(|| on(Action::Watch, 0)));
+    steps
+}
+
+/// A node's steps of a rollback by order.
+fn back_steps(spec: &RolloutSpec, planned: &PlannedNode, snapshot: &Snapshot) -> Vec<Step> {
+    let mut steps = node_steps(planned, false);
+    let left = |server: &Server| server.weight != server.configured_weight;
+    if planned.node == spec.canary && snapshot.pool.server(&planned.node).is_some_and(left) {
+        weigh_before_enable(&mut steps, Step::forward(&planned.node, Action::Weigh));
+    }
+    steps
+}
+
+/// Puts a weighing where the node is still out of rotation, or at the end where it is not taken out.
+pub(crate) fn weigh_before_enable(steps: &mut Vec<Step>, weigh: Step) {
+    let at = steps.iter().position(|step| step.action == Action::Enable).unwrap_or(steps.len());
+    steps.insert(at, weigh);
 }

@@ -33,7 +33,41 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot) -> Vec<Lint> {
     if plan.purpose == Purpose::RollOut && !plan.is_empty() {
         found.extend(way_back(plan));
     }
+    found.extend(weights(plan, snapshot));
     found
+}
+
+/// What speaks against the canary's way to its whole weight, or against a weight that was left behind.
+fn weights(plan: &Plan, snapshot: &Snapshot) -> Vec<Lint> {
+    match (&plan.spec.weights, &plan.weights) {
+        (Some(wanted), Some(_)) => super::weights::lint(&plan.spec, wanted, snapshot),
+        (Some(_), None) if plan.purpose == Purpose::RollOut && !plan.is_empty() => {
+            vec![Lint::Warn(format!(
+                "{} serves the release already: its weight steps are left out",
+                plan.spec.canary
+            ))]
+        }
+        _ => snapshot
+            .pool
+            .server(&plan.spec.canary)
+            .and_then(|canary| light(plan, canary))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// A canary that some rollout, or somebody, has left with another weight than the configured one.
+fn light(plan: &Plan, canary: &Server) -> Option<Lint> {
+    let (now, configured) = (canary.weight.value(), canary.configured_weight.value());
+    let then = match plan.purpose {
+        Purpose::RollOut => "and keeps it",
+        Purpose::RollBack => "and gets that back",
+    };
+    let text = format!(
+        "{}/{} has weight {now} in force, {configured} is configured, {then}",
+        plan.spec.pool, canary.node
+    );
+    (now != configured && now > 0 && !plan.is_empty()).then_some(Lint::Warn(text))
 }
 
 fn unknown_server(node: &NodeId, snapshot: &Snapshot) -> Lint {

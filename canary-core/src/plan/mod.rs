@@ -3,20 +3,24 @@
 mod build;
 mod lint;
 mod step;
+mod weights;
 
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use build::weigh_before_enable;
 pub use build::{PlanError, roll_back, roll_out};
 pub use lint::{Lint, lint};
 pub use step::{Action, Direction, Step};
+pub use weights::{PlannedStage, PlannedWeights};
 
 use crate::fleet::{Artifact, Digest, FileFacts, NodeId, RemotePath};
-use crate::spec::RolloutSpec;
+use crate::spec::{RolloutSpec, WatchPolicy};
 
 /// Where the last-known-good binary was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +108,9 @@ pub struct Plan {
     pub nodes: Vec<PlannedNode>,
     /// The steps forward, in order. Steps back are derived from them when needed.
     pub steps: Vec<Step>,
+    /// The canary's way to its whole weight; `None` when it gets it at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PlannedWeights>,
     /// What a person should know before it runs.
     pub warnings: Vec<String>,
 }
@@ -130,6 +137,37 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// How many watches it has: one, and one more for each stage of the canary's weight.
+    #[must_use]
+    pub fn watches(&self) -> u32 {
+        let watches = self.steps.iter().filter(|step| step.action == Action::Watch).count();
+        u32::try_from(watches).unwrap_or(u32::MAX)
+    }
+
+    /// How a watch or a pause of that stage is watched; `None` when nothing is.
+    #[must_use]
+    pub fn watch(&self, stage: u32) -> Option<Cow<'_, WatchPolicy>> {
+        let watch = self.spec.watch.as_ref()?;
+        Some(match &self.spec.weights {
+            Some(weights) if stage > 0 => {
+                Cow::Owned(WatchPolicy { window: weights.window(watch), ..watch.clone() })
+            }
+            _ => Cow::Borrowed(watch),
+        })
+    }
+
+    /// Which part of its weight a node has during a step, where the plan sets it: the stage's number, 0 for the whole.
+    #[must_use]
+    pub fn stage_at(&self, step: &Step) -> Option<u32> {
+        let first =
+            self.steps.iter().find(|other| other.action == Action::Weigh && other.node == step.node)?;
+        Some(match (step.direction, step.action) {
+            (Direction::Forward, Action::Enable | Action::ProveTraffic) => first.stage,
+            (Direction::Forward, _) => step.stage,
+            (Direction::Back, _) => 0,
+        })
     }
 
     /// The digest a step's direction works towards.

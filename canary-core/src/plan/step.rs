@@ -20,6 +20,8 @@ pub enum Action {
     Restart,
     /// Waits until the service answers its health check.
     CheckHealth,
+    /// Gives the node its stage's weight in the balancer, and reads it back.
+    Weigh,
     /// Puts the node back into rotation and waits until the balancer finds it up.
     Enable,
     /// Waits until the balancer has sent it requests and answers through it.
@@ -47,6 +49,7 @@ impl Action {
             Self::Install => "install",
             Self::Restart => "restart",
             Self::CheckHealth => "check-health",
+            Self::Weigh => "weigh",
             Self::Enable => "enable",
             Self::ProveTraffic => "prove-traffic",
             Self::Watch => "watch",
@@ -65,7 +68,7 @@ pub enum Direction {
     Back,
 }
 
-/// One step. Its three parts identify it: no plan has the same step twice.
+/// One step. Its parts together identify it: no plan has the same step twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Step {
     /// The node, if the step is about one.
@@ -74,31 +77,46 @@ pub struct Step {
     pub action: Action,
     /// Which artifact it works towards.
     pub direction: Direction,
+    /// Which part of its weight the node has at a [`Action::Weigh`], [`Action::Watch`] or [`Action::Pause`]: from 1, in the order
+    /// of the plan's weights; 0 for the whole, and for every other step.
+    #[serde(default, skip_serializing_if = "is_whole")]
+    pub stage: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+const fn is_whole(stage: &u32) -> bool {
+    *stage == 0
 }
 
 impl Step {
     /// A step forward on a node.
     #[must_use]
     pub fn forward(node: &NodeId, action: Action) -> Self {
-        Self { node: Some(node.clone()), action, direction: Direction::Forward }
+        Self { node: Some(node.clone()), action, direction: Direction::Forward, stage: 0 }
     }
 
     /// A step back on a node.
     #[must_use]
     pub fn back(node: &NodeId, action: Action) -> Self {
-        Self { node: Some(node.clone()), action, direction: Direction::Back }
+        Self { node: Some(node.clone()), action, direction: Direction::Back, stage: 0 }
     }
 
-    /// Another step of the same node in the same direction.
+    /// Another step of the same node in the same direction, at its whole weight.
     #[must_use]
     pub fn sibling(&self, action: Action) -> Self {
-        Self { action, ..self.clone() }
+        Self { action, stage: 0, ..self.clone() }
+    }
+
+    /// The same step at another part of the node's weight.
+    #[must_use]
+    pub fn at_stage(self, stage: u32) -> Self {
+        Self { stage, ..self }
     }
 
     /// The step that copies the artifacts.
     #[must_use]
     pub const fn stage() -> Self {
-        Self { node: None, action: Action::Stage, direction: Direction::Forward }
+        Self { node: None, action: Action::Stage, direction: Direction::Forward, stage: 0 }
     }
 }
 
@@ -109,6 +127,9 @@ impl fmt::Display for Step {
         }
         if self.direction == Direction::Back {
             f.write_str("roll back: ")?;
+        }
+        if self.stage > 0 {
+            write!(f, "step {}: ", self.stage)?;
         }
         f.write_str(self.action.as_str())
     }

@@ -53,9 +53,12 @@ fn snapshot(nodes: &[(&str, &[u8])]) -> Snapshot {
             pool: PoolName::new("api_pool").unwrap(),
             epoch: "1".to_owned(),
             algorithm: None,
+            sticky: None,
             servers: nodes.iter().map(|(name, _)| server(name)).collect(),
         },
         nodes: nodes.iter().map(|(name, binary)| (id(name), seen(binary))).collect::<BTreeMap<_, _>>(),
+        capabilities: None,
+        rate: None,
     }
 }
 

@@ -4,12 +4,14 @@ pub mod defaults;
 mod judging;
 mod policy;
 mod watch;
+mod weights;
 
 use serde::{Deserialize, Serialize};
 
 pub use judging::{CommonFault, HoldBudget, Judging, OddsRules, SliJudging, Unproven};
 pub use policy::{DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, PausePolicy, RetryPolicy};
 pub use watch::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
+pub use weights::{Percent, PercentError, ProgressiveWeights};
 
 use crate::fleet::{NodeId, PoolName, ServiceName};
 
@@ -34,6 +36,9 @@ pub struct RolloutSpec {
     pub enable: EnablePolicy,
     /// How the canary is watched; `None` when it is not.
     pub watch: Option<WatchPolicy>,
+    /// How the canary comes to its weight; `None` when it gets it at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<ProgressiveWeights>,
     /// Where the rollout waits for a person.
     #[serde(default)]
     pub pause: PausePolicy,
@@ -57,6 +62,7 @@ impl RolloutSpec {
             health: HealthPolicy::default(),
             enable: EnablePolicy::default(),
             watch: None,
+            weights: None,
             pause: PausePolicy::default(),
             roll_back_peers: false,
             retry: RetryPolicy::default(),
@@ -95,6 +101,9 @@ impl RolloutSpec {
         }
         if let Some(watch) = &self.watch {
             problems.extend(watch.problems());
+        }
+        if let Some(weights) = &self.weights {
+            problems.extend(weights.problems(self.watch.as_ref()));
         }
         problems
     }

@@ -140,6 +140,10 @@ pub struct PoolState {
     pub epoch: String,
     /// The balancing algorithm, where the balancer tells (`roundrobin`).
     pub algorithm: Option<String>,
+    /// What binds clients to servers besides the algorithm, where the balancer tells (`cookie "SRV"`): those that are bound
+    /// follow no weight.
+    #[serde(default)]
+    pub sticky: Option<String>,
     /// All servers, in the balancer's order.
     pub servers: Vec<Server>,
 }

@@ -44,7 +44,9 @@ pub fn assemble(
     if let Some(left) = counted.into_keys().next() {
         return Err(only_in(left, "show stat", "show servers state"));
     }
-    Ok(PoolState { pool: pool.clone(), epoch, algorithm: counters.algorithm.clone(), servers })
+    // One of weight-blind persistence; stick tables are not in either table.
+    let sticky = counters.cookie.as_ref().map(|name| format!("cookie {name:?}"));
+    Ok(PoolState { pool: pool.clone(), epoch, algorithm: counters.algorithm.clone(), sticky, servers })
 }
 
 fn server(row: &ServerRow, counted: &ServerCounters) -> Result<Server, CodecError> {

@@ -63,6 +63,7 @@ fn every_version_reads_the_same() {
         pool: pool(),
         epoch: "1979@1795255754".to_owned(),
         algorithm: Some("roundrobin".to_owned()),
+        sticky: None,
         servers: vec![
             Server {
                 sessions: 5,

@@ -237,6 +237,7 @@ impl LocalBalancer {
             pool: self.shared.config.pool.clone(),
             epoch: self.epoch.clone(),
             algorithm: Some("roundrobin".to_owned()),
+            sticky: None,
             servers: self.shared.pool().report(),
         }
     }

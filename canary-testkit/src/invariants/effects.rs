@@ -2,6 +2,7 @@
 //!
 //! An engine that was told that a record could not be written takes the node in hand back without further ones; only the
 //! listeners hear of it. A node whose drain is under way is put back when others fail. A drain that a balancer's restart undid is asked for again by the steps that need it: those that work on the drained node.
+//! So is a weight, by those that put the node back and watch it.
 
 use std::collections::BTreeSet;
 
@@ -39,15 +40,18 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
             Happening::Admin { node, .. } | Happening::SessionsClosed { node, .. } => {
                 (node, Action::Drain, None)
             }
+            Happening::Weighed { node, .. } => (node, Action::Weigh, None),
             Happening::Installed { node, digest, .. } => (node, Action::Install, Some(*digest)),
             Happening::Restarted { node, .. } => (node, Action::Restart, None),
             _ => continue,
         };
         let undone = restarted && matches!(&happened.what, Happening::Admin { to: AdminState::Drain, .. });
         let put_back = matches!(&happened.what, Happening::Admin { to: AdminState::Ready, .. });
+        let unweighed = restarted && matches!(&happened.what, Happening::Weighed { .. });
         let works_on = |step: &Step| {
             step.action == action
                 || put_back && (step.action, step.direction) == (Action::Drain, Direction::Forward)
+                || unweighed && matches!(step.action, Action::Enable | Action::Watch | Action::Pause)
                 || undone && matches!(step.action, Action::Install | Action::Restart | Action::CheckHealth)
         };
         let fits = |direction: Direction| digest.is_none() || run.plan.digest(direction) == digest;

@@ -12,6 +12,7 @@ mod restarts;
 mod rolled_back;
 mod verdict;
 mod watched;
+mod weights;
 
 use crate::sim::{Run, Scenario, Simulator};
 
@@ -53,6 +54,7 @@ invariants! {
     "nobody is left out of rotation unsaid" => admin::check,
     "nobody passes the watch unseen" => watched::check,
     "one restart for one intent" => restarts::check,
+    "every weight is the plan's" => weights::check,
 }
 
 /// An invariant that a run breaks.

@@ -12,9 +12,9 @@ use crate::world::Happening;
 /// What a slow call between the question and its answer may move.
 const SLOW_CALL_MS: u64 = 2000;
 
-/// The watch's first step, if it ended well and by itself.
-fn passed(run: &Run) -> Option<&Step> {
-    run.records.iter().find_map(|record| match &record.entry {
+/// The watches that ended well and by themselves.
+fn passed(run: &Run) -> impl Iterator<Item = &Step> {
+    run.records.iter().filter_map(|record| match &record.entry {
         Entry::StepFinished { step, result: StepResult::Done { .. }, facts, .. }
             if step.action == Action::Watch && !facts.contains_key("promoted_by") =>
         {
@@ -25,7 +25,11 @@ fn passed(run: &Run) -> Option<&Step> {
 }
 
 pub(super) fn check(run: &Run) -> Result<(), String> {
-    let (Some(policy), Some(watch)) = (&run.scenario.spec.watch, passed(run)) else { return Ok(()) };
+    passed(run).try_for_each(|watch| seen(run, watch))
+}
+
+fn seen(run: &Run, watch: &Step) -> Result<(), String> {
+    let Some(policy) = run.plan.watch(watch.stage) else { return Ok(()) };
     let whole = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let look_back = whole(policy.rate_window.max(policy.interval));
     let (mut last, mut covered) = (None, 0);
@@ -40,7 +44,7 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
                 }
             }
             // Answers without data move nothing: an engine may have died before it wrote one down.
-            Happening::Sampled { data: true } => {
+            Happening::Sampled { data: true } if last.is_some() => {
                 let passed = happened.at_ms - last.unwrap_or(happened.at_ms);
                 covered += passed.min(look_back) + SLOW_CALL_MS;
                 last = last.map(|_| happened.at_ms);

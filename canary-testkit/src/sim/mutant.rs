@@ -54,11 +54,15 @@ pub enum Mutant {
     ForgetsTheEnd,
     /// Waits for as long as the machine's mood says.
     IsNotDeterministic,
+    /// Does not give a node its whole weight back.
+    ForgetsTheWholeWeight,
+    /// Puts the canary back at its whole weight, and believes that it has less.
+    SkipsTheStages,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SkipsTheCapacityGuard,
         Self::TrustsTheAcknowledgement,
         Self::DoesNotWaitForIdle,
@@ -77,6 +81,8 @@ impl Mutant {
         Self::JournalsAfterTheEffect,
         Self::ForgetsTheEnd,
         Self::IsNotDeterministic,
+        Self::ForgetsTheWholeWeight,
+        Self::SkipsTheStages,
     ];
 
     /// The plan that the engine is given.
@@ -112,12 +118,14 @@ struct Lying<T: ?Sized> {
     asked: Mutex<Vec<(NodeId, AdminState)>>,
     /// The plan's last node.
     last: Option<NodeId>,
+    weighed: Mutex<Vec<(NodeId, Weight)>>,
     inner: Arc<T>,
 }
 
 impl<T: ?Sized> Lying<T> {
     fn new(mutant: Mutant, inner: Arc<T>) -> Self {
-        Self { mutant, kept: Mutex::new(None), asked: Mutex::new(Vec::new()), last: None, inner }
+        let (kept, asked, weighed) = (Mutex::new(None), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        Self { mutant, kept, asked, weighed, last: None, inner }
     }
 }
 
@@ -159,6 +167,13 @@ impl Lying<dyn LoadBalancer> {
                 for (node, state) in asked.iter() {
                     let server = pool.servers.iter_mut().find(|server| server.node == *node);
                     server.into_iter().for_each(|server| server.admin = *state);
+                }
+            }
+            Mutant::ForgetsTheWholeWeight | Mutant::SkipsTheStages => {
+                let weighed = self.weighed.lock().unwrap_or_else(PoisonError::into_inner);
+                for (node, weight) in weighed.iter() {
+                    let server = pool.servers.iter_mut().find(|server| server.node == *node);
+                    server.into_iter().for_each(|server| server.weight = *weight);
                 }
             }
             _ => {}
@@ -210,7 +225,19 @@ impl LoadBalancer for Lying<dyn LoadBalancer> {
     }
 
     async fn set_weight(&self, node: &NodeId, weight: Weight) -> Result<(), BackendError> {
-        self.inner.set_weight(node, weight).await
+        let pool = self.inner.servers().await?;
+        let whole = pool.server(node).is_some_and(|server| server.configured_weight == weight);
+        let omitted = match self.mutant {
+            Mutant::ForgetsTheWholeWeight => whole,
+            Mutant::SkipsTheStages => !whole,
+            _ => false,
+        };
+        {
+            let mut weighed = self.weighed.lock().unwrap_or_else(PoisonError::into_inner);
+            weighed.retain(|(other, _)| other != node);
+            weighed.extend(omitted.then(|| (node.clone(), weight)));
+        }
+        if omitted { Ok(()) } else { self.inner.set_weight(node, weight).await }
     }
 
     async fn close_sessions(&self, node: &NodeId) -> Result<(), BackendError> {

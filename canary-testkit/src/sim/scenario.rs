@@ -7,7 +7,8 @@ use canary_core::analysis::Number;
 use canary_core::fleet::NodeId;
 use canary_core::journal::Wish;
 use canary_core::spec::{
-    Bound, Judging, OnDrainTimeout, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+    Bound, Judging, OnDrainTimeout, OnInconclusive, Percent, ProgressiveWeights, RolloutSpec, Sli,
+    SliJudging, WatchPolicy, WatchSubject,
 };
 use canary_core::traits::{ErrorKind, SliKind};
 
@@ -127,7 +128,16 @@ impl Scenario {
         it.check_interval_ms = rng.pick(&[100, 1000, 2000, 5000]);
         it.call_ms = rng.pick(&[0, 1, 5, 40]);
         it.trouble(&mut rng);
+        it.grow(&mut rng);
         it
+    }
+
+    /// The canary comes to its weight in steps, sometimes.
+    fn grow(&mut self, rng: &mut Rng) {
+        let Some(watch) = self.spec.watch.as_ref().filter(|_| rng.once_in(3)) else { return };
+        let steps: &[u16] = rng.pick(&[&[500], &[100, 2500], &[1000, 3000, 5000]]);
+        let steps = steps.iter().filter_map(|hundredths| Percent::from_hundredths(*hundredths)).collect();
+        self.spec.weights = Some(ProgressiveWeights { steps, window: Some(watch.interval * 2) });
     }
 
     /// What goes wrong.

@@ -24,6 +24,7 @@ impl State {
             pool: self.config.pool.clone(),
             epoch: self.epoch.to_string(),
             algorithm: Some("roundrobin".to_owned()),
+            sticky: None,
             servers,
         }
     }
@@ -70,8 +71,11 @@ impl LoadBalancer for World {
     async fn set_weight(&self, node: &NodeId, weight: Weight) -> Result<(), BackendError> {
         let mut state = self.called();
         let i = state.server_index(node, "set the weight")?;
-        state.servers[i].weight = weight;
-        state.note_spread();
+        let from = std::mem::replace(&mut state.servers[i].weight, weight);
+        if from != weight {
+            state.note_spread();
+            state.happened(Happening::Weighed { node: node.clone(), from, to: weight });
+        }
         Ok(())
     }
 

@@ -177,7 +177,6 @@ struct State {
     trace: Vec<Traced>,
     epoch: u64,
     now_ms: u64,
-    turn: usize,
 }
 
 /// A fleet in memory; clones share it.
@@ -203,7 +202,6 @@ impl World {
             trace: Vec::new(),
             epoch: 1,
             now_ms: clock.passed_ms(),
-            turn: 0,
         };
         state.note_spread();
         Self { state: Arc::new(Mutex::new(state)), clock }
@@ -280,7 +278,7 @@ impl World {
         state.note_spread();
     }
 
-    /// Replaces the balancer's process: admin states and counters are the configured ones again.
+    /// Replaces the balancer's process: admin states, weights and counters are the configured ones again.
     pub fn restart_balancer(&self) {
         let mut state = self.state();
         let now_ms = state.now_ms;
@@ -358,14 +356,15 @@ impl State {
 
     /// Spreads the requests of the time that passed over the servers that took them.
     fn serve(&mut self, passed_ms: u64) {
-        let serving = self.serving();
         let rate = self.config.load.requests_per_s;
-        if serving == 0 || rate == 0 {
+        let serving = self.servers.iter().filter(|server| server.serving());
+        let all: u64 = serving.map(|server| u64::from(server.weight.value())).sum();
+        if all == 0 || rate == 0 {
             return;
         }
         let until = self.now_ms + passed_ms;
         for server in self.servers.iter_mut().filter(|server| server.serving()) {
-            server.served_milli += passed_ms * rate / serving as u64;
+            server.take(passed_ms * rate * u64::from(server.weight.value()), all);
             server.last_request_ms = Some(until);
         }
     }
@@ -389,6 +388,7 @@ impl State {
         let now_ms = self.now_ms;
         let share = |(server, node): (&ServerState, &NodeState)| Share {
             serving: server.serving(),
+            weight: server.weight.value(),
             running: node.running,
             started_ms: node.started_ms,
             error_ratio: if node.healthy_at(now_ms) { node.behaviour.error_ratio } else { 1.0 },
@@ -398,13 +398,25 @@ impl State {
         self.spread.note(now_ms, shares);
     }
 
-    /// One request, to the server whose turn it is; with whether it was answered well.
+    /// One request, to the server whose turn it is by smooth weighted round robin; with whether it was answered well.
     fn request(&mut self) -> Option<(NodeId, bool)> {
-        let count = self.servers.len();
-        let turn = (0..count).map(|i| (self.turn + i) % count).find(|i| self.servers[*i].serving())?;
-        self.turn = turn + 1;
+        let mut all = 0;
+        let mut turn: Option<usize> = None;
+        for i in 0..self.servers.len() {
+            if !self.servers[i].serving() {
+                continue;
+            }
+            let weight = i64::from(self.servers[i].weight.value());
+            all += weight;
+            self.servers[i].turn += weight;
+            if turn.is_none_or(|best| self.servers[i].turn > self.servers[best].turn) {
+                turn = Some(i);
+            }
+        }
+        let turn = turn?;
         let (now_ms, healthy) = (self.now_ms, self.nodes[turn].healthy_at(self.now_ms));
         let server = &mut self.servers[turn];
+        server.turn -= all;
         server.served_milli += 1000;
         server.last_request_ms = Some(now_ms);
         Some((server.node.clone(), healthy))

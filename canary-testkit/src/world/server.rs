@@ -26,6 +26,10 @@ pub struct ServerState {
     /// What was acknowledged, and when it takes effect.
     pending: Option<(u64, AdminState)>,
     pub(super) served_milli: u64,
+    /// What is left of a thousandth of a request, and of how many parts.
+    rest: (u64, u64),
+    /// Its running value in the smooth weighted round robin.
+    pub(super) turn: i64,
     /// When it last took a new request.
     pub(super) last_request_ms: Option<u64>,
     next_check_ms: u64,
@@ -33,24 +37,27 @@ pub struct ServerState {
     contradictions: u32,
 }
 
-/// The configured weight of every server.
-pub(super) fn configured_weight() -> Weight {
-    #[expect(clippy::expect_used, reason = "a constant in range")]
-    Weight::new(100).expect("100 is a weight")
-}
-
 impl ServerState {
+    /// The configured weight of every server.
+    #[must_use]
+    pub fn configured_weight() -> Weight {
+        #[expect(clippy::expect_used, reason = "a constant in range")]
+        Weight::new(100).expect("100 is a weight")
+    }
+
     pub(super) fn new(node: NodeId) -> Self {
         Self {
             node,
             admin: AdminState::Ready,
             up: true,
-            weight: configured_weight(),
+            weight: Self::configured_weight(),
             long_requests: Vec::new(),
             away_ms: Vec::new(),
             away: false,
             pending: None,
             served_milli: 0,
+            rest: (0, 1),
+            turn: 0,
             last_request_ms: None,
             next_check_ms: 0,
             contradictions: 0,
@@ -61,6 +68,13 @@ impl ServerState {
     #[must_use]
     pub fn could_serve(&self) -> bool {
         self.up && !self.away && self.weight.value() > 0
+    }
+
+    /// Takes `parts` of `all` parts of a thousandth of a request; what does not make a whole one is kept.
+    pub(super) const fn take(&mut self, parts: u64, all: u64) {
+        let rest = if self.rest.1 == all { self.rest.0 } else { 0 };
+        self.served_milli += (parts + rest) / all;
+        self.rest = ((parts + rest) % all, all);
     }
 
     /// Whether it takes new requests.
@@ -110,6 +124,7 @@ impl ServerState {
             self.up = false;
         }
         self.admin = state;
+        self.turn = 0;
     }
 
     /// Takes one check's answer in.
@@ -164,7 +179,7 @@ impl ServerState {
             operational: if self.up { Operational::Up } else { Operational::Down },
             checked: true,
             weight: self.weight,
-            configured_weight: configured_weight(),
+            configured_weight: Self::configured_weight(),
             backup: false,
             sessions,
             queued: 0,

@@ -1,7 +1,7 @@
 //! What truly happened in a world, in order: what invariants are held against.
 
 use canary_core::fleet::{Digest, NodeId};
-use canary_core::traits::AdminState;
+use canary_core::traits::{AdminState, Weight};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum Happening {
         others_serving: usize,
         /// Whether the server itself took requests just before.
         was_serving: bool,
+    },
+    /// A weight changed.
+    Weighed {
+        /// The server.
+        node: NodeId,
+        /// Before.
+        from: Weight,
+        /// After.
+        to: Weight,
     },
     /// Sessions were closed.
     SessionsClosed {
@@ -69,7 +78,7 @@ pub enum Happening {
         /// Whether with 200.
         healthy: bool,
     },
-    /// The balancer's process was replaced: admin states and counters are the configured ones again.
+    /// The balancer's process was replaced: admin states, weights and counters are the configured ones again.
     BalancerRestarted,
     /// A record became durable.
     Recorded {

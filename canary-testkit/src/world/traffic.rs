@@ -7,6 +7,7 @@ use canary_core::fleet::Digest;
 pub(super) struct Share {
     /// Whether it takes requests.
     pub(super) serving: bool,
+    pub(super) weight: u16,
     /// What it answers them with.
     pub(super) running: Option<Digest>,
     /// When its process began, in milliseconds since the clock's start: its counters begin at zero then.
@@ -20,6 +21,14 @@ pub(super) struct Share {
 struct Segment {
     from_ms: u64,
     shares: Vec<Share>,
+}
+
+impl Segment {
+    /// The weight of all that take requests.
+    fn weight(&self) -> u64 {
+        let serving = self.shares.iter().filter(|share| share.serving);
+        serving.map(|share| u64::from(share.weight)).sum()
+    }
 }
 
 /// How requests were spread, from the start until now.
@@ -99,8 +108,10 @@ impl Spread {
             let begin = segment.from_ms.max(now.started_ms);
             let share = &segment.shares[node];
             if share.serving && begin < end {
-                let serving = segment.shares.iter().filter(|share| share.serving).count() as u64;
-                tally.count((end - begin) * requests_per_s * (MICRO / 1000) / serving, share);
+                // An hour of a million requests a second, at a weight of 256, is far from the end of 128 bits.
+                let whole = u128::from((end - begin) * requests_per_s * (MICRO / 1000));
+                let own = whole * u128::from(share.weight) / u128::from(segment.weight().max(1));
+                tally.count(u64::try_from(own).unwrap_or(u64::MAX), share);
             }
             end = segment.from_ms.min(end);
             if segment.from_ms <= now.started_ms {
@@ -131,11 +142,12 @@ impl Spread {
         for segment in self.segments.iter().rev() {
             let begin = segment.from_ms.max(from_ms);
             if begin < end {
-                let serving = segment.shares.iter().filter(|share| share.serving).count();
-                let each = (end - begin) as f64 / 1000.0 * requests_per_s as f64 / serving.max(1) as f64;
+                let whole = (end - begin) as f64 / 1000.0 * requests_per_s as f64;
+                let of_weight = whole / segment.weight().max(1) as f64;
                 for (_, share) in
                     segment.shares.iter().enumerate().filter(|(i, share)| share.serving && wanted(*i))
                 {
+                    let each = of_weight * f64::from(share.weight);
                     all.requests += each;
                     all.errors += each * share.error_ratio;
                     by_latency.push((share.p95_s, each));

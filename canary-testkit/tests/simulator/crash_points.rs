@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use canary_core::engine::Outcome;
 use canary_core::fleet::Digest;
-use canary_core::spec::{OnDrainTimeout, OnInconclusive};
+use canary_core::spec::{OnDrainTimeout, OnInconclusive, ProgressiveWeights};
 use canary_core::traits::AdminState;
 use canary_testkit::faults::Fault;
 use canary_testkit::invariants::broken;
@@ -53,6 +53,15 @@ fn cases(nodes: usize) -> Vec<Case> {
         s.spec.health.timeout = Duration::from_secs(6);
     });
     case("crashes".into(), "rolled back", &|s| s.release = Behaviour::crashing());
+    let grows = |s: &mut Scenario| {
+        let steps = ["5%", "50%"].map(|step| step.parse().expect("a percentage")).to_vec();
+        s.spec.weights = Some(ProgressiveWeights { steps, window: Some(Duration::from_secs(20)) });
+    };
+    case("in two steps of its weight".into(), "completed", &grows);
+    case("red in the first of two steps".into(), "rolled back", &|s| {
+        grows(s);
+        s.release = Behaviour::failing(1.0);
+    });
     case("no traffic, kept".into(), "inconclusive", &|s| s.requests_per_s = 0);
     case("no traffic, taken back".into(), "inconclusive", &|s| {
         s.requests_per_s = 0;

@@ -1,6 +1,6 @@
 //! What the documents quote is in the sources: messages, tests, excerpts, and every outcome and every hold.
 
-use canary_core::analysis::HoldReason;
+use canary_core::analysis::{HoldReason, SHARE_TOLERANCE, ShareCause, ShareHold, ShareSeen};
 use canary_core::engine::{AfterHold, Outcome};
 use canary_core::traits::ErrorKind;
 
@@ -138,6 +138,11 @@ fn judging_tells_every_hold() {
         HoldReason::NoisierThanHistory { evidence: "…".to_owned() },
         HoldReason::Score { green: 2, all: 3 },
         HoldReason::CommonFault { baseline: number("0.03") },
+        HoldReason::share(ShareHold::Off {
+            share: ShareSeen::of(0.5, 100, 1000, SHARE_TOLERANCE).unwrap(),
+            causes: vec![ShareCause::Sticky { by: "cookie \"SRV\"".to_owned() }],
+        }),
+        HoldReason::share(ShareHold::Unknown { error: "…".to_owned() }),
     ];
     let text = read("docs/judging.md");
     for hold in all {
@@ -156,6 +161,7 @@ fn judging_tells_every_hold() {
             | HoldReason::Uncalibrated { .. }
             | HoldReason::NoisierThanHistory { .. }
             | HoldReason::CommonFault { .. }
+            | HoldReason::Share { .. }
             | HoldReason::Score { .. } => format!("`{hold}`"),
         };
         assert!(text.contains(&listed), "docs/judging.md does not tell {listed}");

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use canary_core::analysis::odds::OddsVerdict;
-use canary_core::analysis::{Compared, JudgedSli, SliVerdict, Verdict, round};
+use canary_core::analysis::{JudgedSli, SliVerdict, Verdict, round};
 use canary_core::fleet::NodeId;
 use canary_core::plan::{Action, Purpose, Step};
 use canary_core::time::Timestamp;
@@ -144,7 +143,10 @@ impl Frame<'_> {
     /// The steps of the node in hand, done and to come; where they do not fit, those at the ends are counted.
     fn steps(&self, view: &View) -> Option<Row> {
         let in_hand = view.in_hand.as_ref()?;
-        let word = |step: &Step| step.action.as_str().to_owned();
+        let word = |step: &Step| match step.stage {
+            0 => step.action.as_str().to_owned(),
+            stage => format!("{} {stage}", step.action.as_str()),
+        };
         let (done, ahead): (Vec<_>, Vec<_>) =
             (view.before.iter().map(word).collect(), view.after.iter().map(word).collect());
         let short = |words: &[String], what: &str| match words.len() {
@@ -173,24 +175,19 @@ impl Frame<'_> {
         };
         let latest = view.latest.as_ref().map(|observation| observation.slis.as_slice()).unwrap_or_default();
         let values: Vec<_> = (0..policy.slis.len()).map(|at| value(latest.get(at))).collect();
-        let besides: Vec<_> = (0..policy.slis.len()).map(|at| beside(latest.get(at))).collect();
         let bounds: Vec<_> = policy.slis.iter().map(|sli| sli.bound.to_string()).collect();
         let names = widest(policy.slis.iter().map(|sli| sli.name.as_str())).min(self.width / 3);
         let value_width = widest(values.iter().map(|(_, value)| value.as_str()));
         let bound_width = widest(bounds.iter().map(String::as_str));
-        let beside_width = widest(besides.iter().map(String::as_str));
         let mark = self.glyphs.mark;
-        let cells = policy.slis.iter().zip(&values).zip(&bounds).zip(&besides).zip(&view.tracks);
+        let cells = policy.slis.iter().zip(&values).zip(&bounds).zip(&view.tracks);
         cells
-            .map(|((((sli, (tone, value)), bound), beside), track)| {
+            .map(|(((sli, (tone, value)), bound), track)| {
                 let mut row = Row::default()
                     .with(Tone::Plain, "  ")
                     .cell(Tone::Plain, &sli.name, names, mark)
                     .cell(*tone, value, value_width, mark)
                     .cell(Tone::Plain, bound, bound_width, mark);
-                if beside_width > 0 {
-                    row = row.cell(Tone::Quiet, beside, beside_width, mark);
-                }
                 let room = self.width.saturating_sub(row.columns());
                 if room >= SPARKLINE.0 {
                     track.sparkline(&mut row, room.min(SPARKLINE.1), self.glyphs);
@@ -202,8 +199,7 @@ impl Frame<'_> {
 
     /// How far the watch is, and why it holds if it does.
     fn watch(&self, view: &View) -> Vec<Row> {
-        let (Some(state), Some(policy), true) =
-            (view.history.watch(), view.plan.spec.watch.as_ref(), view.at(Action::Watch))
+        let (Some(state), Some(policy), true) = (view.history.watch(), view.policy(), view.at(Action::Watch))
         else {
             return Vec::new();
         };
@@ -223,7 +219,6 @@ impl Frame<'_> {
             words::exact(policy.hold_budget),
         );
         let mut rows = vec![Row::default().with(Tone::Plain, &text)];
-        rows.extend(state.polls.last().map(compared));
         if let Some((Verdict::Hold, reason)) = &state.latest {
             rows.push(Row::default().with(Tone::Careful, &format!("  on hold: {reason}")));
         }
@@ -241,7 +236,7 @@ impl Frame<'_> {
     }
 
     fn window(&self, view: &View) -> Option<String> {
-        let (state, policy) = (view.history.watch()?, view.plan.spec.watch.as_ref()?);
+        let (state, policy) = (view.history.watch()?, view.policy()?);
         let left = policy.window.saturating_sub(state.covered);
         let at_most = left + policy.hold_budget.saturating_sub(state.held);
         Some(format!(
@@ -253,7 +248,7 @@ impl Frame<'_> {
     }
 
     fn step(&self, view: &View, in_hand: &InHand) -> String {
-        let word = words::action(in_hand.step.action, in_hand.step.direction);
+        let word = words::step(&in_hand.step);
         if let Some(wait) = &in_hand.wait {
             return format!(
                 "{word}, {} of at most {}: waiting for {}; seen: {}",
@@ -285,7 +280,7 @@ const fn limit(view: &View, action: Action) -> Option<Duration> {
         Action::Enable => Some(spec.enable.up_timeout),
         Action::ProveTraffic => Some(spec.enable.traffic_timeout),
         Action::Pause => Some(spec.pause.limit),
-        Action::Stage | Action::Install | Action::Watch => None,
+        Action::Stage | Action::Install | Action::Weigh | Action::Watch => None,
     }
 }
 
@@ -297,25 +292,6 @@ fn value(judged: Option<&JudgedSli>) -> (Tone, String) {
         (SliVerdict::Green, Some(value)) => (Tone::Good, round(value)),
         _ => (Tone::Careful, "held".to_owned()),
     }
-}
-
-/// What stands beside the last reading of an SLI: `baseline 0.011`.
-fn beside(judged: Option<&JudgedSli>) -> String {
-    let all = judged.iter().flat_map(|judged| &judged.beside);
-    all.map(|(whose, value)| format!("{whose} {}", round(*value))).collect::<Vec<_>>().join(", ")
-}
-
-/// `  compared with the baseline: evidence 12 % of what red takes`.
-fn compared(poll: &Compared) -> Row {
-    let part = poll.judgement.evidence.part();
-    let tone = match &poll.judgement.verdict {
-        OddsVerdict::Red => Tone::Bad,
-        OddsVerdict::Green => Tone::Good,
-        _ if poll.suspicious() => Tone::Careful,
-        _ => Tone::Plain,
-    };
-    let text = format!("evidence {:.0} % of what red takes", (100.0 * part).floor());
-    Row::default().with(Tone::Plain, "  compared with the baseline: ").with(tone, &text)
 }
 
 /// The columns of the widest of all.

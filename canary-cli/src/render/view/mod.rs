@@ -8,13 +8,15 @@ mod track;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use canary_core::analysis::{Observation, WatchNext};
 use canary_core::engine::{Next, Outcome, next};
 use canary_core::fleet::{Digest, NodeId};
 use canary_core::journal::{Entry, History, Record, RolloutId, StepResult, StepStatus};
-use canary_core::plan::{Action, Direction, Plan, Step};
+use canary_core::plan::{Action, Direction, Plan, PlannedWeights, Step};
+use canary_core::spec::WatchPolicy;
 use canary_core::time::Timestamp;
 use canary_core::traits::{AdminState, Operational, PoolState, Progress};
 
@@ -253,10 +255,15 @@ impl View {
         }
     }
 
+    /// How the watch that was begun last watches.
+    fn policy(&self) -> Option<Cow<'_, WatchPolicy>> {
+        self.plan.watch(self.history.watched_stage())
+    }
+
     /// When the watch asks next, if it is under way.
     fn next_probe(&self) -> Option<Timestamp> {
-        let (state, policy) = (self.history.watch()?, self.plan.spec.watch.as_ref()?);
-        match state.next(policy) {
+        let (state, policy) = (self.history.watch()?, self.policy()?);
+        match state.next(&policy) {
             WatchNext::Probe(at) => Some(at),
             _ => None,
         }
@@ -269,15 +276,17 @@ impl View {
         {
             return Stand::InHand(in_hand.step.action, in_hand.step.direction);
         }
-        let status =
-            |direction, action| self.history.status(&Step { node: Some(node.clone()), action, direction });
+        let status = |direction, action, stage| {
+            self.history.status(&Step { node: Some(node.clone()), action, direction, stage })
+        };
+        let stages = self.plan.weights.as_ref().map_or(0, PlannedWeights::count);
         let failed = |direction| {
-            ACTIONS
-                .into_iter()
-                .find(|action| matches!(status(direction, *action), Some(StepStatus::Failed { .. })))
+            let is_failed =
+                |action, stage| matches!(status(direction, action, stage), Some(StepStatus::Failed { .. }));
+            ACTIONS.into_iter().find(|action| (0..=stages).any(|stage| is_failed(*action, stage)))
         };
         let proven =
-            |direction| matches!(status(direction, Action::ProveTraffic), Some(StepStatus::Done { .. }));
+            |direction| matches!(status(direction, Action::ProveTraffic, 0), Some(StepStatus::Done { .. }));
         if proven(Direction::Back) {
             return Stand::Back;
         }
@@ -303,11 +312,12 @@ impl View {
 }
 
 /// Every action on a node.
-const ACTIONS: [Action; 8] = [
+const ACTIONS: [Action; 9] = [
     Action::Drain,
     Action::Install,
     Action::Restart,
     Action::CheckHealth,
+    Action::Weigh,
     Action::Enable,
     Action::ProveTraffic,
     Action::Watch,

@@ -138,6 +138,7 @@ impl Teller {
             pool: "api_pool".parse().unwrap(),
             epoch: "1".to_owned(),
             algorithm: None,
+            sticky: None,
             servers: vec![
                 server("backend-api-2", admin, operational),
                 server("backend-api-1", AdminState::Ready, Operational::Up),

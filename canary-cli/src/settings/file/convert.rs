@@ -22,11 +22,12 @@ pub(super) fn value(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
         (Kind::Budgets, _) => {
             Err(at(wrong_type(found, "a table of reasons and times", "{ source_down = \"10m\" }")))
         }
-        (Kind::Places | Kind::Arguments | Kind::Assignments | Kind::Choices(_), _) => {
+        (Kind::Places | Kind::Arguments | Kind::Assignments | Kind::Choices(_) | Kind::Percents, _) => {
             let text = match kind {
                 Kind::Choices(words) => words.first().copied().unwrap_or_default(),
                 Kind::Places => "api-1=127.0.0.1:8081",
                 Kind::Arguments => "--verbose",
+                Kind::Percents => "5%",
                 _ => "NAME=value",
             };
             let example = format!("a list, such as [\"{text}\"]");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use canary_core::analysis::HoldKind;
 use canary_core::fleet::NodeId;
+use canary_core::spec::Percent;
 
 use super::Reason;
 use super::read::{choice, time};
@@ -78,6 +79,21 @@ pub(super) fn assignments(texts: &[&str]) -> Result<Assignments, Reason> {
         }
     }
     Ok(Assignments(all))
+}
+
+pub(super) fn percents(texts: &[&str]) -> Result<Vec<Percent>, Reason> {
+    let remedy = "write ascending percentages, such as 5% and 25%; the whole weight follows by itself";
+    let mut percents: Vec<Percent> = Vec::new();
+    for text in texts {
+        let percent: Percent = text
+            .parse()
+            .map_err(|error: canary_core::spec::PercentError| Reason::new(error.to_string(), remedy))?;
+        if let Some(last) = percents.last().filter(|last| **last >= percent) {
+            return Err(Reason::new(format!("{percent} comes after {last}"), remedy));
+        }
+        percents.push(percent);
+    }
+    Ok(percents)
 }
 
 /// Reads `NAME=value`; what is wrong with it is told without the value.

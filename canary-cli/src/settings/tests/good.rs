@@ -36,6 +36,7 @@ pub(super) fn example(setting: &Setting) -> String {
         Kind::Places => "x-1=127.0.0.1:7001",
         Kind::Arguments => "--x y",
         Kind::Assignments => "X=1 Y=2",
+        Kind::Percents => "1% 25%",
     };
     text.to_owned()
 }
@@ -50,6 +51,19 @@ pub(super) fn with_certificates(world: World) -> World {
     names.iter().fold(world, |world, name| {
         world.variable(name, if name.ends_with("URL") { "https://x:1" } else { "/srv/x" })
     })
+}
+
+#[test]
+fn weight_steps_are_read_from_everywhere() {
+    let steps = |world: World| {
+        let weights = world.read().unwrap().spec.weights.unwrap();
+        (weights.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), weights.window)
+    };
+    let file = World::new().file("[weights]\nsteps = [\"0.5%\", \"25%\"]\nwindow = \"5m\"\n");
+    assert_eq!(steps(file), ("0.5% 25%".to_owned(), Some(Duration::from_secs(300))));
+    assert_eq!(steps(World::new().variable("CANARY_WEIGHT_STEPS", "1% 50%")), ("1% 50%".to_owned(), None));
+    let none = World::new().file("[weights]\nsteps = []\nwindow = \"5m\"\n").read().unwrap();
+    assert_eq!(none.spec.weights, None);
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn plan() -> Plan {
         store: PathBuf::from("/store"),
         nodes: Vec::new(),
         steps: Vec::new(),
+        weights: None,
         warnings: Vec::new(),
     }
 }

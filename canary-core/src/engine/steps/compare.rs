@@ -124,7 +124,7 @@ impl<'a> Comparing<'a> {
     ) -> Result<Result<(), String>, Failure> {
         let before = cx.history().begun().unwrap_or(at);
         let mut comparison = Comparison {
-            policy: self.rules.policy(self.policy.window, 1),
+            policy: self.rules.policy(self.policy.window, cx.plan.watches()),
             slis: Vec::with_capacity(self.slis.len()),
             baseline: self.baseline.clone(),
             remarks: Vec::new(),

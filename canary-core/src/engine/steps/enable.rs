@@ -1,5 +1,6 @@
 //! Enable: the node is ready, and the balancer's own checks find it up.
 
+use super::weigh;
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::plan::{Action, Direction, Step};
@@ -8,6 +9,11 @@ use crate::traits::AdminState;
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let node = cx.node()?;
     let drained = drained(cx);
+    if cx.plan.stage_at(cx.step).is_some() {
+        // A balancer that restarted since has its configured weight again: not a single request may come by that.
+        let (pool, server) = cx.server().await?;
+        weigh::ensure(cx, pool, server).await?;
+    }
     // A node that this rollout drained is not looked at before it is put back: a drain that was asked for may take effect only
     // after the look.
     let (mut pool, mut server) =

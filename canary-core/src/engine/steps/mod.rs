@@ -10,8 +10,10 @@ mod pause;
 mod probe;
 mod prove;
 mod restart;
+mod share;
 mod stage;
 mod watch;
+mod weigh;
 
 use super::cx::{StepCx, StepOutcome};
 use crate::plan::Action;
@@ -24,6 +26,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         Action::Install => install::run(cx).await,
         Action::Restart => restart::run(cx).await,
         Action::CheckHealth => health::run(cx).await,
+        Action::Weigh => weigh::run(cx).await,
         Action::Enable => enable::run(cx).await,
         Action::ProveTraffic => prove::run(cx).await,
         Action::Watch => watch::run(cx).await,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::probe::slis;
+use super::share::Share;
 use super::watch::watched;
-use crate::analysis::{Observation, Verdict, WatchState};
+use crate::analysis::{HoldReason, Observation, Verdict, WatchState};
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::Entry;
@@ -21,6 +22,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let watched = if cx.step.node.is_some() { watched(cx)? } else { None };
     let mut seen = paused_by(cx);
     let mut next_probe = begun;
+    let mut share = Share::default();
     loop {
         let now = clock.monotonic();
         let elapsed = now.saturating_sub(begun);
@@ -31,13 +33,13 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         if let Some((policy, source)) = &watched
             && now >= next_probe
         {
+            let holds = share.look(cx).await.map(HoldReason::share).into_iter().collect();
             let at = cx.backends.clock.now();
             let state = cx.history().paused_watch().cloned().unwrap_or_else(|| WatchState::new(at));
             // The node was in rotation before the pause; its whole window may be looked at.
             let window = policy.rate_window.max(policy.interval);
             let slis = slis(cx, policy, *source, at, window).await;
-            let observation =
-                Observation::judged(policy, state.patience, (at, window), slis, None, Vec::new());
+            let observation = Observation::judged(policy, state.patience, (at, window), slis, None, holds);
             let (verdict, reason) = (observation.verdict, observation.reason());
             let rollout = cx.recorder.rollout.clone();
             cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;

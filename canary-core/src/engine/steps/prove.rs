@@ -4,6 +4,9 @@ use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::plan::Action;
 use crate::traits::PoolState;
 
+/// The smallest share that a burst of requests is meant to reach.
+const LEAST_SHARE: f64 = 1.0 / 1024.0;
+
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let limit = cx.plan.spec.enable.traffic_timeout;
     let through = cx.backends.lb.capabilities().check_through;
@@ -11,12 +14,16 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
         if through { "its first request, and 200 through the balancer" } else { "its first request" };
     let mut wait = cx.waiting(waiting_for, limit);
     let mut requests: u64 = 0;
+    let (mut burst, turns) = (1, turns(cx));
     loop {
         let mut answer = None;
         if through {
-            requests += 1;
             let check = &cx.plan.spec.health.check;
-            answer = Some(cx.call(|| cx.backends.lb.check_through(check)).await?);
+            for _ in 0..burst {
+                requests += 1;
+                answer = Some(cx.call(|| cx.backends.lb.check_through(check)).await?);
+            }
+            burst = (burst * 2).min(turns);
         }
         let (pool, server) = cx.server().await?;
         let served = served_since(cx, &pool, server.served);
@@ -32,6 +39,14 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             .await
             .map_err(|failure| hint(failure, served, through))?;
     }
+}
+
+/// How many requests are sent through the balancer at most before its counters are looked at: at a part of its weight a node is
+/// sent one in so many, and a quiet pool must not fail it for that.
+fn turns(cx: &StepCx<'_>) -> u64 {
+    let stage = cx.plan.stage_at(cx.step).filter(|stage| *stage > 0);
+    let share = stage.and_then(|stage| Some(cx.plan.weights.as_ref()?.stage(stage)?.share.value()));
+    share.map_or(1, |share| (1.0 / share.max(LEAST_SHARE)).ceil() as u64)
 }
 
 /// Where no request can be sent through the balancer, a quiet pool proves nothing.

@@ -1,10 +1,12 @@
 //! Watch: probe after probe until the pure fold says green, red or inconclusive.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::compare::Comparing;
 use super::probe::slis;
-use crate::analysis::{Observation, WatchNext, WatchState};
+use super::share::Share;
+use crate::analysis::{HoldReason, Observation, WatchNext, WatchState};
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::Entry;
@@ -14,13 +16,18 @@ use crate::traits::{Progress, SliSource};
 
 pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     let Some((policy, source)) = watched(cx)? else { return Ok(false) };
+    let policy = policy.as_ref();
+    let mut share = Share::default();
+    // A balancer that restarted while nobody looked sends the canary more than it shall have, until the first probe.
+    share.look(cx).await;
     let mut comparing = Comparing::of(cx, policy, source, &state(cx));
     loop {
         let state = state(cx);
         match state.next(policy) {
             WatchNext::Probe(at) => {
                 wait_until(cx, policy, &state, at).await;
-                let observation = observe(cx, policy, source, &state, comparing.as_mut()).await?;
+                let held = share.look(cx).await.map(HoldReason::share);
+                let observation = observe(cx, policy, source, &state, comparing.as_mut(), held).await?;
                 let rollout = cx.recorder.rollout.clone();
                 cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;
             }
@@ -29,9 +36,12 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
     }
 }
 
+/// What is watched, and where the numbers come from.
+pub(super) type Watched<'a> = (Cow<'a, WatchPolicy>, &'a dyn SliSource);
+
 /// What is watched and where the numbers come from; `None` when nothing is.
-pub(super) fn watched<'a>(cx: &StepCx<'a>) -> Result<Option<(&'a WatchPolicy, &'a dyn SliSource)>, Failure> {
-    let Some(policy) = &cx.plan.spec.watch else { return Ok(None) };
+pub(super) fn watched<'a>(cx: &StepCx<'a>) -> Result<Option<Watched<'a>>, Failure> {
+    let Some(policy) = cx.plan.watch(cx.step.stage) else { return Ok(None) };
     match &cx.backends.sli {
         Some(source) => Ok(Some((policy, source.as_ref()))),
         None => {
@@ -97,13 +107,15 @@ async fn observe(
     source: &dyn SliSource,
     state: &WatchState,
     comparing: Option<&mut Comparing<'_>>,
+    held: Option<HoldReason>,
 ) -> Result<Observation, Failure> {
     let at = cx.backends.clock.now();
     let window = state.look_back(policy, at);
     let slis = slis(cx, policy, source, at, window).await;
-    let (compared, holds) = match comparing {
+    let (compared, mut holds) = match comparing {
         Some(comparing) => comparing.poll(cx, at, state).await?,
         None => (None, Vec::new()),
     };
+    holds.extend(held);
     Ok(Observation::judged(policy, state.patience, (at, window), slis, compared, holds))
 }

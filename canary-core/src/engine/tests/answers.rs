@@ -87,7 +87,7 @@ fn a_granted_wish_ends_the_step_under_way_only_where_that_is_safe() {
         ((Drain, Back), Wish::Stop, Effect::Later),
     ];
     for ((action, direction), wish, expected) in table {
-        let step = Step { node: Some(node("a")), action, direction };
+        let step = Step { node: Some(node("a")), action, direction, stage: 0 };
         assert_eq!(effect(&step, wish, false), expected, "{step}, {wish:?}");
     }
     let step = |action| Step::forward(&node("a"), action);

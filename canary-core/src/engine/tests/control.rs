@@ -44,7 +44,7 @@ impl Scene {
 type Hear = fn(&Entry) -> bool;
 
 fn begins(entry: &Entry, name: Option<&str>, action: Action) -> bool {
-    let step = Step { node: name.map(node), action, direction: Direction::Forward };
+    let step = Step { node: name.map(node), action, direction: Direction::Forward, stage: 0 };
     matches!(entry, Entry::StepStarted { step: begun, .. } if *begun == step)
 }
 

@@ -12,7 +12,7 @@ use crate::journal::{Record, rollouts};
 
 /// What happens at the chosen record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+pub(super) enum At {
     /// The engine dies before it is written.
     DieBefore,
     /// The engine dies right after it is written.
@@ -60,7 +60,11 @@ impl Journal for Doomed {
 }
 
 /// Runs until the doomed record; `None` when the engine died there.
-async fn run_doomed(scene: &Scene, records: usize, at: At) -> Option<Result<Report, JournalError>> {
+pub(super) async fn run_doomed(
+    scene: &Scene,
+    records: usize,
+    at: At,
+) -> Option<Result<Report, JournalError>> {
     let plan = scene.plan().await;
     let died = Arc::new(Notify::new());
     let mut backends = scene.backends.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::journal::{NodeReport, Request, StepResult};
-use crate::plan::{Direction, Step};
+use crate::plan::Step;
 
 /// All three nodes have the release, but `b` was found with the old binary and is drained again.
 async fn again(scene: &mut Scene) -> (Plan, History) {
@@ -41,7 +41,7 @@ async fn again(scene: &mut Scene) -> (Plan, History) {
 }
 
 fn back(name: &str) -> Next {
-    Next::Do(Step { node: Some(node(name)), action: Action::Drain, direction: Direction::Back })
+    Next::Do(Step::back(&node(name), Action::Drain))
 }
 
 #[tokio::test]

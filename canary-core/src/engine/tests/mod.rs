@@ -11,6 +11,7 @@ mod out;
 mod preflight;
 mod proof;
 mod restart;
+mod weights;
 mod world;
 
 use std::path::PathBuf;

@@ -28,6 +28,7 @@ pub(super) struct Node {
     pub(super) running: Digest,
     pub(super) restarts: u64,
     pub(super) admin: AdminState,
+    pub(super) weight: u16,
     pub(super) stuck_sessions: u64,
     pub(super) served: u64,
     pub(super) up: bool,
@@ -88,6 +89,7 @@ impl World {
                 running: digest,
                 restarts: 0,
                 admin: AdminState::Ready,
+                weight: 100,
                 stuck_sessions: 0,
                 served: 0,
                 up: true,
@@ -124,7 +126,7 @@ impl State {
     fn forget_drains(&mut self) {
         self.epoch += 1;
         for node in self.nodes.values_mut() {
-            (node.admin, node.served) = (AdminState::Ready, 0);
+            (node.admin, node.weight, node.served) = (AdminState::Ready, 100, 0);
         }
     }
 
@@ -195,7 +197,7 @@ impl LoadBalancer for World {
             admin: n.admin,
             operational: if n.up { Operational::Up } else { Operational::Down },
             checked: true,
-            weight: Weight::new(100).unwrap(),
+            weight: Weight::new(n.weight).unwrap(),
             configured_weight: Weight::new(100).unwrap(),
             backup: false,
             sessions: n.stuck_sessions,
@@ -207,6 +209,7 @@ impl LoadBalancer for World {
             pool: PoolName::new("api_pool").unwrap(),
             epoch: state.epoch.to_string(),
             algorithm: None,
+            sticky: None,
             servers,
         })
     }
@@ -226,8 +229,14 @@ impl LoadBalancer for World {
         self.servers().await
     }
 
-    async fn set_weight(&self, _: &NodeId, _: Weight) -> Result<(), BackendError> {
-        unreachable!("no step sets a weight")
+    async fn set_weight(&self, node: &NodeId, weight: Weight) -> Result<(), BackendError> {
+        let mut state = self.enter("set_weight")?;
+        let n = state.node(node);
+        let serves = if n.admin == AdminState::Ready { " while it serves" } else { "" };
+        if std::mem::replace(&mut n.weight, weight.value()) != weight.value() {
+            state.effects.push(format!("{node} weight {}{serves}", weight.value()));
+        }
+        Ok(())
     }
 
     async fn close_sessions(&self, node: &NodeId) -> Result<(), BackendError> {
