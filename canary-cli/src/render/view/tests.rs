@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use canary_core::analysis::{HoldReason, Observation, SliVerdict, Verdict};
+use canary_core::analysis::odds::{OddsPolicy, OddsSli, Table};
+use canary_core::analysis::{
+    Compared, Comparison, HoldReason, Number, Observation, SliVerdict, Verdict, Whose,
+};
 use canary_core::engine::FailureClass;
 use canary_core::plan::{PlannedNode, Work};
 use canary_core::spec::{Judging, OnInconclusive, Sli, SliJudging, WatchPolicy, WatchSubject};
@@ -210,6 +213,42 @@ fn a_step_that_waits() {
 #[test]
 fn a_watch() {
     insta::assert_snapshot!(watch().shown(&Glyphs::UNICODE));
+}
+
+/// A watch that compares: a canary somewhat worse than its peer.
+#[test]
+fn a_watch_with_a_comparison() {
+    let mut teller = watch();
+    let step = forward(Action::Watch);
+    let fixed = Comparison {
+        policy: OddsPolicy::default(),
+        slis: vec![OddsSli::errors("error_ratio", None, None)],
+        baseline: vec![node("backend-api-1")],
+        remarks: Vec::new(),
+    };
+    let mut odds = fixed.begin();
+    let (rollout, comparison) = (teller.rollout.clone(), Box::new(fixed));
+    teller.tell(Entry::Calibrated {
+        rollout: rollout.clone(),
+        step: step.clone(),
+        comparison,
+        queries: Vec::new(),
+    });
+    for _ in 0..4 {
+        teller.at += 30;
+        let tables = vec![vec![Table::new((1000, 12), (1000, 3))]];
+        let compared = Compared::poll(&mut odds, tables, Duration::from_secs(30));
+        let mut slis = vec![
+            judged("p95", 0.21, 0.5, SliVerdict::Green),
+            judged("error_ratio", 0.004, 0.005, SliVerdict::Green),
+        ];
+        slis[0].beside.insert(Whose::Baseline, Number::new(0.19).unwrap());
+        slis[1].beside.insert(Whose::Baseline, Number::new(0.003).unwrap());
+        let plain = Observation::plain(second(teller.at), Duration::from_secs(60), slis);
+        let observation = Observation { compared: Some(Box::new(compared)), ..plain };
+        teller.tell(Entry::Observed { rollout: rollout.clone(), step: step.clone(), observation });
+    }
+    insta::assert_snapshot!(teller.shown(&Glyphs::UNICODE));
 }
 
 #[test]
