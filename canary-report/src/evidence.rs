@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use canary_core::analysis::{Observation, Verdict};
 
+use crate::probes::held_for;
+
 /// Probes of one kind that are kept at most.
 const MOST: usize = 5;
 
@@ -24,7 +26,7 @@ impl<'a> Evidence<'a> {
         match observation.verdict {
             Verdict::Green => self.green = Some(numbered),
             Verdict::Red if self.red.len() < MOST => self.red.push(numbered),
-            Verdict::Hold if self.held.len() < MOST && self.reasons.insert(observation.reason()) => {
+            Verdict::Hold if self.held.len() < MOST && self.reasons.insert(held_for(observation)) => {
                 self.held.push(numbered);
             }
             Verdict::Red | Verdict::Hold => {}

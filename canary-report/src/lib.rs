@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+pub mod compared;
 mod evidence;
 mod html;
 mod markdown;
 mod plot;
+pub mod probes;
 mod report;
 pub mod sentences;
 mod text;

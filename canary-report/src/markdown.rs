@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use canary_core::journal::ComparedAccount;
 use canary_core::plan::Purpose;
 
+use crate::compared::{rows, verdict};
 use crate::report::Report;
 use crate::sentences;
 use crate::text::{cut, one_line, plain};
@@ -28,6 +30,7 @@ pub(crate) fn message(report: &Report<'_>) -> String {
     lines.extend(report.reason.map(|reason| format!("- because: {}", code(reason))));
     lines.extend(report.review.map(|review| format!("- gate: {}", code(&sentences::gate(&review.verdict)))));
     lines.extend(report.tracks.iter().map(track));
+    lines.extend(report.compared.iter().flat_map(compared));
     lines.extend(nodes(report));
     lines.push(format!(
         "- rollout {}, record {}, chain hash `{}`",
@@ -82,6 +85,23 @@ fn track(track: &Track) -> String {
         .collect();
     let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
     format!("- {}: {reading} (bound {}); probes: {counts}", code(&track.name), track.bound)
+}
+
+/// What the comparison came to, and the table with most of the evidence.
+fn compared(compared: &ComparedAccount) -> Vec<String> {
+    let leading = &compared.last.evidence;
+    let named = |row: &&[String; 8]| {
+        let bound = leading.bound.map_or_else(|| " failed".to_owned(), |b| format!(" slower than {b} s"));
+        row[0] == format!("{}{bound}", leading.sli)
+    };
+    let all = rows(compared);
+    let row = all.iter().find(named);
+    let beside = row.map(|row| format!("- {}: canary {}, baseline {}", code(&row[0]), row[1], row[2]));
+    let verdict = verdict(compared);
+    let percent = (100.0 * leading.part()).floor();
+    let p = crate::compared::probability(leading.p_value());
+    let first = format!("- comparison: {verdict}; evidence {percent} % of what red takes, p at any look {p}");
+    std::iter::once(first).chain(beside).collect()
 }
 
 fn nodes(report: &Report<'_>) -> Vec<String> {

@@ -25,6 +25,7 @@ pub(crate) const SIZE: (u32, u32) = (480, 220);
 
 // The page's style sheet gives each of these another colour on a dark screen.
 const LINE: RGBColor = RGBColor(0x1f, 0x5f, 0xa8);
+const BESIDE: RGBColor = RGBColor(0x0f, 0x76, 0x6e);
 const RED: RGBColor = RGBColor(0xb4, 0x23, 0x18);
 const BOUND: RGBColor = RGBColor(0xb4, 0x23, 0x19);
 const BACK: RGBColor = RGBColor(0x6b, 0x21, 0xa8);
@@ -47,7 +48,8 @@ pub(crate) fn draw(track: &Track, back: Option<Timestamp>) -> Option<Drawing> {
     let end = back.map_or(last.at, |back| back.max(last.at));
     let times = Times::new(first.since.min(first.at), end);
     let limit = limit(track.bound);
-    let values = Values::new(track.points.iter().filter_map(Point::judged).chain([limit]));
+    let beside = track.points.iter().flat_map(|point| point.beside.values().copied());
+    let values = Values::new(track.points.iter().filter_map(Point::judged).chain(beside).chain([limit]));
     let mut svg = String::new();
     // Drawing into memory does not fail; a picture that could not be drawn is left out, its numbers stand in the table.
     picture(&mut svg, track, back, &times, &values).ok()?;
@@ -100,6 +102,7 @@ fn picture(
         let style = FONT.into_font().color(&BACK).pos(Pos::new(side, VPos::Top));
         chart.draw_series([Text::new("rollback", (beside, high), style)])?;
     }
+    others(&mut chart, track, times, values)?;
     readings(&mut chart, track, times, values)?;
     drop(chart);
     root.present()
@@ -128,6 +131,22 @@ fn bound(chart: &mut Chart<'_, '_>, track: &Track, times: &Times, values: &Value
     let side = if matches!(track.bound, Bound::Below(_)) { VPos::Bottom } else { VPos::Top };
     let style = FONT.into_font().color(&BOUND).pos(Pos::new(HPos::Left, side));
     chart.draw_series([Text::new(text, (times.room(), y), style)])?;
+    Ok(())
+}
+
+/// A thin line through what stands beside the readings.
+fn others(chart: &mut Chart<'_, '_>, track: &Track, times: &Times, values: &Values) -> Result<()> {
+    let Some(whose) = track.beside() else { return Ok(()) };
+    let beside = |point: &Point| Some((times.place(point.at), values.place(*point.beside.get(&whose)?)));
+    // Where one is missing, or no engine lived, there is no line.
+    for run in track.points.chunk_by(|_, next| !next.apart && next.beside.contains_key(&whose)) {
+        let run: Vec<_> = run.iter().filter_map(beside).collect();
+        match run.as_slice() {
+            [] => {}
+            [one] => _ = chart.draw_series([Circle::new(*one, 2, BESIDE.filled())])?,
+            _ => _ = chart.draw_series(LineSeries::new(run, BESIDE.stroke_width(1)))?,
+        }
+    }
     Ok(())
 }
 

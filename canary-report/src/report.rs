@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use canary_core::engine::Outcome;
 use canary_core::fleet::Digest;
-use canary_core::journal::{Entry, NodeReport, Record, RolloutId};
+use canary_core::journal::{ComparedAccount, Entry, NodeReport, Record, RolloutId};
 use canary_core::plan::{Action, Direction, Plan};
 use canary_core::time::Timestamp;
 use canary_core::traits::Review;
@@ -35,6 +35,8 @@ pub struct Report<'a> {
     pub(crate) at_work: bool,
     pub(crate) rows: Vec<Row>,
     pub(crate) tracks: Vec<Track>,
+    /// The comparison with the baseline, where there was one.
+    pub(crate) compared: Option<ComparedAccount>,
     pub(crate) evidence: Evidence<'a>,
     /// When the way back began.
     pub(crate) back: Option<Timestamp>,
@@ -64,6 +66,8 @@ impl<'a> Report<'a> {
         let (mut report, fold) = report?;
         report.rows = fold.timeline.rows();
         report.tracks = fold.tracks.all;
+        let own = records.iter().filter(|record| record.entry.rollout() == Some(rollout));
+        report.compared = ComparedAccount::of(own);
         Some(report)
     }
 
@@ -83,6 +87,7 @@ impl<'a> Report<'a> {
             at_work: false,
             rows: Vec::new(),
             tracks: Vec::new(),
+            compared: None,
             evidence: Evidence::default(),
             back: None,
         }

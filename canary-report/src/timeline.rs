@@ -8,6 +8,7 @@ use canary_core::journal::{Entry, Record, StepResult};
 use canary_core::plan::{Direction, Step};
 use canary_core::time::Timestamp;
 
+use crate::probes::{bound, held_for, judges};
 use crate::{sentences, words};
 
 /// How a row is meant.
@@ -189,16 +190,16 @@ fn probe(observation: &Observation) -> (String, String, Tone) {
         .map(|judged| {
             let value = judged.value.map_or_else(|| "?".to_owned(), words::number);
             match &judged.verdict {
-                SliVerdict::Green => format!("{} {value} ({})", judged.sli, judged.bound),
-                SliVerdict::Red => format!("{} {value} ({}) red", judged.sli, judged.bound),
+                SliVerdict::Green => format!("{} {value} ({})", judged.sli, bound(judged)),
+                SliVerdict::Red => format!("{} {value} ({}) red", judged.sli, bound(judged)),
                 SliVerdict::Hold { why } => format!("{} held ({why})", judged.sli),
             }
         })
         .collect();
-    let slis = slis.join(", ");
+    let slis = slis.into_iter().chain(judges(observation)).collect::<Vec<_>>().join(", ");
     match observation.verdict {
         Verdict::Green => (format!("green: {slis}"), "green".to_owned(), Tone::Good),
         Verdict::Red => (format!("red: {slis}"), format!("red {}", observation.at), Tone::Bad),
-        Verdict::Hold => (format!("hold: {slis}"), format!("hold {}", observation.reason()), Tone::Careful),
+        Verdict::Hold => (format!("hold: {slis}"), format!("hold {}", held_for(observation)), Tone::Careful),
     }
 }

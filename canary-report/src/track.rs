@@ -1,6 +1,9 @@
 //! One SLI over the watch: what every probe read, beside its bound.
 
-use canary_core::analysis::{JudgedSli, Number, Observation, SliVerdict};
+use std::collections::BTreeMap;
+
+use canary_core::analysis::{JudgedSli, Number, Observation, SliVerdict, Whose};
+use canary_core::journal::ComparedAccount;
 use canary_core::spec::{Bound, Sli};
 use canary_core::time::Timestamp;
 use canary_core::traits::SliKind;
@@ -24,6 +27,8 @@ pub(crate) struct Point {
     pub(crate) value: Option<Number>,
     pub(crate) events: Option<u64>,
     pub(crate) verdict: SliVerdict,
+    /// The same elsewhere.
+    pub(crate) beside: BTreeMap<Whose, Number>,
     /// No engine lived for a while before this probe, or another watch ended: it does not go on from the one before.
     pub(crate) apart: bool,
 }
@@ -52,6 +57,37 @@ impl Track {
             SliKind::Expression { promql } => promql.clone(),
         };
         Self { name: sli.name.clone(), what, bound: sli.bound, points: Vec::new() }
+    }
+
+    /// The evidence of a comparison, held against what red takes.
+    pub(crate) fn evidence(compared: &ComparedAccount) -> Option<Self> {
+        // Nobody reads sixteen digits of a logarithm.
+        let short = |nats: f64| Number::new((nats * 1000.0).round() / 1000.0);
+        let needed = short(compared.last.evidence.ln_needed)?;
+        let mut since = None;
+        let points = compared.evidence.iter().filter_map(|seen| {
+            let value = short(seen.ln_e)?;
+            Some(Point {
+                since: since.replace(seen.at).unwrap_or(seen.at),
+                at: seen.at,
+                value: Some(value),
+                events: None,
+                verdict: if value >= needed { SliVerdict::Red } else { SliVerdict::Green },
+                beside: BTreeMap::new(),
+                apart: false,
+            })
+        });
+        Some(Self {
+            name: "evidence".to_owned(),
+            what: "that the canary is worse: the logarithm of the e-value, red from ln(1/α) on".to_owned(),
+            bound: Bound::Below(needed),
+            points: points.collect(),
+        })
+    }
+
+    /// Whose values stand beside its own.
+    pub(crate) fn beside(&self) -> Option<Whose> {
+        self.points.iter().find_map(|point| point.beside.keys().next().copied())
     }
 
     /// How many probes were green, red and held.
@@ -97,6 +133,7 @@ impl Tracks {
                 value: judged.value,
                 events: judged.events,
                 verdict: judged.verdict.clone(),
+                beside: judged.beside.clone(),
                 apart: self.apart,
             };
             self.track(judged).points.push(point);

@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use canary_core::analysis::odds::{OddsPolicy, Prospect};
+use canary_core::analysis::odds::Prospect;
 use canary_core::analysis::simulate::{Answer, Judged, Question, simulate};
-use canary_core::spec::{Bound, Sli, WatchPolicy, WatchSubject};
+use canary_core::analysis::{Number, compared};
+use canary_core::spec::{Bound, Judging, Sli, WatchPolicy, WatchSubject};
 use canary_core::traits::SliKind;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ const STEPS: u32 = 10;
 /// Blanks of a full bar of the plot.
 const WIDTH: f64 = 24.0;
 
-/// The margin within which a canary is as good as the baseline, of errors.
+/// The margin within which a canary is as good as the baseline, of errors, where none is said.
 const MARGIN: f64 = 1.1;
 
 /// Adds the arguments of the question.
@@ -58,7 +59,9 @@ pub(super) fn run(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandE
     if cx.screen.json() {
         cx.screen.line(line("simulation", as_json(&question, &answer)));
     } else {
-        cx.screen.lines(told(&question, &answer));
+        // A question is made of a watch; without one there is none.
+        let judging = cx.settings.spec.watch.as_ref().map(|watch| watch.judging.clone()).unwrap_or_default();
+        cx.screen.lines(told(&question, &judging, &answer));
     }
     Ok(0)
 }
@@ -84,7 +87,7 @@ fn question(cx: &Context<'_>, matches: &ArgMatches) -> Result<Question, CommandE
     };
     let errors = ratio("errors")?;
     let times = number(matches, "times", 1.000_001..=0.999_999 / errors)?;
-    let (bound, slis) = watched(policy);
+    let Watched { bound, pool, margin, slis } = watched(policy);
     Ok(Question {
         requests_per_second: number(matches, "rps", 1e-3..=1e6)?,
         canary_share: share,
@@ -95,21 +98,40 @@ fn question(cx: &Context<'_>, matches: &ArgMatches) -> Result<Question, CommandE
         interval: policy.interval,
         rate_window: policy.rate_window,
         bound,
-        pool: policy.subject == WatchSubject::Pool,
+        pool,
+        patience: policy.judging.threshold.unwrap_or_default(),
+        rules: policy.judging.odds.clone().unwrap_or_default(),
+        margin,
         slis,
         runs: matches.get_one("runs").copied().unwrap_or(400),
         seed: matches.get_one("seed").copied().unwrap_or(1),
     })
 }
 
-/// The bound on the error ratio (never reached where none is watched), and how many SLIs there are.
-fn watched(policy: &WatchPolicy) -> (f64, u32) {
-    let bound = |sli: &Sli| match (&sli.kind, sli.bound) {
-        (SliKind::ErrorRatio { .. }, Bound::Below(bound)) => Some(bound.value()),
-        _ => None,
-    };
-    let bound = policy.slis.iter().find_map(bound).unwrap_or(f64::INFINITY);
-    (bound, u32::try_from(policy.slis.len()).unwrap_or(u32::MAX).clamp(1, 50))
+/// What the watch says of the error ratio.
+struct Watched {
+    /// Its bound; never reached where none is watched.
+    bound: f64,
+    pool: bool,
+    margin: f64,
+    /// How many SLIs share α.
+    slis: u32,
+}
+
+fn watched(policy: &WatchPolicy) -> Watched {
+    let errors = |sli: &&Sli| matches!((&sli.kind, sli.bound), (SliKind::ErrorRatio { .. }, Bound::Below(_)));
+    let sli = policy.slis.iter().find(errors);
+    let bound = sli.and_then(|sli| match sli.bound {
+        Bound::Below(bound) => Some(bound.value()),
+        Bound::Above(_) => None,
+    });
+    let shared = policy.slis.iter().filter(|sli| compared(sli).is_some()).count();
+    Watched {
+        bound: bound.unwrap_or(f64::INFINITY),
+        pool: sli.map_or(policy.subject, |sli| policy.subject_of(sli)) == WatchSubject::Pool,
+        margin: sli.and_then(|sli| sli.judging.margin).map_or(MARGIN, Number::value),
+        slis: u32::try_from(shared).unwrap_or(u32::MAX).clamp(1, 50),
+    }
 }
 
 fn number(matches: &ArgMatches, name: &str, range: RangeInclusive<f64>) -> Result<f64, CommandError> {
@@ -131,7 +153,7 @@ fn time(time: Option<Duration>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| humantime::format_duration(time).to_string())
 }
 
-fn told(question: &Question, answer: &Answer) -> Vec<String> {
+fn told(question: &Question, judging: &Judging, answer: &Answer) -> Vec<String> {
     let (window, interval) = (time(Some(question.window)), time(Some(question.interval)));
     let mut lines = vec![
         format!(
@@ -171,7 +193,7 @@ fn told(question: &Question, answer: &Answer) -> Vec<String> {
     lines.extend(aligned(&rows));
     lines.extend([String::new(), "bad ones back within".to_owned()]);
     lines.extend(plot(question, answer));
-    lines.extend(hints(question));
+    lines.extend(hints(question, judging));
     lines
 }
 
@@ -194,29 +216,41 @@ fn prospect(question: &Question, times: f64) -> Prospect {
         canary_share: question.canary_share,
         baseline: question.errors,
         canary: (question.errors * times).min(0.999_999),
-        margin: MARGIN,
+        margin: question.margin,
         phi: 1.0,
         slis: question.slis,
     }
 }
 
 /// What nobody should find out during a rollout.
-fn hints(question: &Question) -> Vec<String> {
-    let policy = OddsPolicy { window: question.window, ..OddsPolicy::default() };
+fn hints(question: &Question, judging: &Judging) -> Vec<String> {
+    let policy = question.rules.policy(question.window, 1);
     let five = prospect(question, 5.0).detectability(&policy);
     let mut lines = vec![String::new()];
-    if !five.within(question.window) {
+    if !five.within(policy.window) {
         lines.push(format!(
             "too little traffic to compare: even 5 times the errors take some {:.0} failed requests, about {}",
             five.events,
             time(five.time.map(|time| Duration::from_secs(time.as_secs())))
         ));
     }
-    lines.push(
-        "run judges by the bound; six hours of history as quiet as the watch are assumed for the comparison"
-            .to_owned(),
-    );
+    let by = judges(judging);
+    lines.push(format!(
+        "run judges by {by}; for the comparison, {} of history as quiet as the watch is assumed",
+        time(Some(question.rules.history))
+    ));
     lines
+}
+
+/// Who judges as configured.
+fn judges(judging: &Judging) -> String {
+    let all = [
+        (judging.threshold.is_some(), "the bound"),
+        (judging.odds.is_some(), "comparison"),
+        (judging.score.is_some(), "the score"),
+    ];
+    let named: Vec<_> = all.into_iter().filter_map(|(named, judge)| named.then_some(judge)).collect();
+    named.join(" and ")
 }
 
 fn as_json(question: &Question, answer: &Answer) -> Value {

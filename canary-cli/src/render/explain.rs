@@ -1,5 +1,7 @@
 //! Why a rollout went as it did, on one screen.
 
+mod judged;
+
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Observation, SliVerdict, Verdict, round};
@@ -82,7 +84,9 @@ fn why(account: &Account) -> Vec<String> {
             let mut lines =
                 vec![format!("{} at {}: {}", failed.step, words::clock(failed.at), failed.message)];
             if failed.class == FailureClass::Red {
-                lines.push("by the rule in force one probe outside a bound takes the canary back".to_owned());
+                let decisive = account.watch.as_ref().and_then(|watch| watch.decisive.as_ref());
+                let policy = account.plan.as_ref().and_then(|plan| plan.spec.watch.as_ref());
+                lines.push(judged::rule(decisive, policy));
             }
             // What became of the way back.
             lines.extend(
@@ -99,11 +103,7 @@ fn completed(account: &Account, changed: bool) -> Vec<String> {
     let mut lines = Vec::new();
     match &account.watch {
         _ if !changed => lines.push("nothing had to be changed".to_owned()),
-        Some(watch) => lines.push(format!(
-            "{} over {} with data, none outside a bound",
-            words::count(usize::try_from(watch.probes).unwrap_or(usize::MAX), "probe"),
-            words::time(watch.watched)
-        )),
+        Some(watch) => lines.push(judged::passed(watch)),
         None => lines.push("no watch was planned; every node is healthy and serves".to_owned()),
     }
     let promoted = |asked: &&AskedFor| asked.request.wish == Wish::Promote && asked.refused.is_none();
@@ -162,6 +162,10 @@ fn watched(watch: &WatchAccount, plan: Option<&Plan>, paint: Paint) -> Vec<Strin
     let mut lines = labelled("watched", &told);
     lines.push(String::new());
     lines.extend(table::aligned(&slis(watch, paint)));
+    if let Some(compared) = &watch.compared {
+        lines.push(String::new());
+        lines.extend(judged::compared(compared, paint));
+    }
     if let Some(decisive) = &watch.decisive {
         lines.push(String::new());
         lines.extend(evidence(decisive, plan, paint));
@@ -207,7 +211,8 @@ fn evidence(decisive: &Observation, plan: Option<&Plan>, paint: Paint) -> Vec<St
     let which = if red { "decided by" } else { "looked at last:" };
     let (at, over) = (decisive.at, words::exact(decisive.window));
     let mut lines = vec![format!("{which} the numbers{subject} as of {at}, over the {over} before")];
-    for judged in decisive.slis.iter().filter(|judged| !red || judged.verdict == SliVerdict::Red) {
+    let some = decisive.slis.iter().any(|judged| judged.verdict == SliVerdict::Red);
+    for judged in decisive.slis.iter().filter(|judged| !(red && some) || judged.verdict == SliVerdict::Red) {
         for executed in &judged.queries {
             lines.push(format!("  {}", executed.query));
             lines.push(format!("    = {}", paint.quiet(&executed.reply)));

@@ -7,6 +7,7 @@ use canary_core::analysis::{Observation, SliVerdict, Verdict, round};
 use canary_core::journal::{Entry, StepResult};
 use canary_core::plan::{Direction, Plan, Step};
 use canary_core::time::Timestamp;
+use canary_report::probes::{bound, held_for, judges};
 use canary_report::sentences::{asked, done};
 
 use super::gate::{gate_lines, refused_lines};
@@ -92,7 +93,7 @@ impl Lines {
                 self.probes += 1;
                 let text = probe(observation, self.paint);
                 let again = std::mem::replace(&mut self.green, observation.verdict == Verdict::Green);
-                if (self.calm && again && self.green) || self.still_held(time, observation, &text) {
+                if (self.calm && again && self.green) || self.still_held(time, observation) {
                     return Vec::new();
                 }
                 vec![self.row(time, step, "", &format!("probe {}: {text}", self.probes))]
@@ -112,16 +113,17 @@ impl Lines {
     }
 
     /// Whether a probe says what was said a moment ago: that it holds, for the same reason.
-    fn still_held(&mut self, time: Timestamp, observation: &Observation, text: &str) -> bool {
+    fn still_held(&mut self, time: Timestamp, observation: &Observation) -> bool {
         if observation.verdict != Verdict::Hold {
             self.held = None;
             return false;
         }
+        let why = held_for(observation);
         let shown = self.held.as_ref();
-        if shown.is_some_and(|(said, at)| said == text && time.since(*at) < STILL_HELD) {
+        if shown.is_some_and(|(said, at)| *said == why && time.since(*at) < STILL_HELD) {
             return true;
         }
-        self.held = Some((text.to_owned(), time));
+        self.held = Some((why, time));
         false
     }
 
@@ -175,12 +177,12 @@ fn probe(observation: &Observation, paint: Paint) -> String {
     };
     let slis = observation.slis.iter().map(|judged| {
         let value = judged.value.map_or_else(|| "?".to_owned(), round);
-        let text = format!("{} {value} ({})", judged.sli, judged.bound);
+        let text = format!("{} {value} ({})", judged.sli, bound(judged));
         match &judged.verdict {
             SliVerdict::Green => text,
             SliVerdict::Red => paint.bad(&format!("{text} red")),
             SliVerdict::Hold { why } => format!("{} held ({why})", judged.sli),
         }
     });
-    std::iter::once(verdict).chain(slis).collect::<Vec<_>>().join(", ")
+    std::iter::once(verdict).chain(slis).chain(judges(observation)).collect::<Vec<_>>().join(", ")
 }

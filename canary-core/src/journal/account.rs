@@ -1,5 +1,7 @@
 //! The account of one rollout: what was decided, when, by whom or what, and on which evidence. From its records alone.
 
+mod compared;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,6 +15,9 @@ use crate::plan::{Action, Direction, Plan, Step};
 use crate::spec::Bound;
 use crate::time::{Timestamp, millis};
 use crate::traits::{Review, SliKind};
+
+use compared::ComparedFold;
+pub use compared::{ComparedAccount, EvidenceAt};
 
 /// A step that failed on the way forward: what turned the rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +99,9 @@ pub struct WatchAccount {
     pub holds: Vec<HoldAccount>,
     /// The probe that decided: the red one, else the last.
     pub decisive: Option<Observation>,
+    /// The comparison with the baseline, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<ComparedAccount>,
 }
 
 /// Why a rollout went as it did.
@@ -224,6 +232,7 @@ struct WatchFold {
     slis: Vec<SliFold>,
     holds: BTreeMap<String, (u64, Duration)>,
     decisive: Option<Observation>,
+    compared: ComparedFold,
 }
 
 #[derive(Debug)]
@@ -237,6 +246,7 @@ struct SliFold {
 
 impl WatchFold {
     fn take(&mut self, record: &Record) {
+        self.compared.take(record);
         match &record.entry {
             Entry::StepStarted { step, .. } if step.action == Action::Watch => {
                 self.state.get_or_insert_with(|| WatchState::new(record.time));
@@ -302,6 +312,7 @@ impl WatchFold {
             slis: slis.collect(),
             holds,
             decisive: self.decisive,
+            compared: self.compared.account(),
         })
     }
 }

@@ -11,7 +11,9 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, AskedFor, FailedStep, HoldAccount, SliAccount, WatchAccount};
+pub use account::{
+    Account, AskedFor, ComparedAccount, EvidenceAt, FailedStep, HoldAccount, SliAccount, WatchAccount,
+};
 pub use chain::{Chain, Record, canonical, parse_line};
 pub use entry::{Entry, NodeReport, Request, RolloutId, StepResult, Wish};
 pub use file::{FileJournal, ReadJournal, Writer, read};

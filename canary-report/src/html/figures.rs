@@ -22,9 +22,13 @@ pub(super) fn slis(html: &mut Html, report: &Report<'_>) {
         if let Some(policy) = policy {
             html.leaf("p", &watched(policy));
         }
-        let legend =
-            "Shaded red: the wrong side of the bound. Yellow bands: probes that held, which decide nothing.";
-        html.classed("p", "quiet", legend);
+        let mut legend =
+            "Shaded red: the wrong side of the bound. Yellow bands: probes that held, which decide nothing."
+                .to_owned();
+        if let Some(whose) = report.tracks.iter().find_map(Track::beside) {
+            legend.push_str(&format!(" Thin green line: the {whose}'s over the same time."));
+        }
+        html.classed("p", "quiet", &legend);
         html.tag("div", &[("class", "figures")], |html| {
             for (number, track) in report.tracks.iter().enumerate() {
                 html.tag("figure", &[], |html| figure(html, report, track, number));
@@ -46,7 +50,7 @@ fn watched(policy: &WatchPolicy) -> String {
     )
 }
 
-fn figure(html: &mut Html, report: &Report<'_>, track: &Track, number: usize) {
+pub(super) fn figure(html: &mut Html, report: &Report<'_>, track: &Track, number: usize) {
     html.tag("figcaption", &[], |html| {
         html.leaf("strong", &track.name);
         html.text(&format!(" {}", shown(track)));
@@ -117,8 +121,10 @@ fn numbers(html: &mut Html, track: &Track) {
     html.tag("table", &[], |html| {
         html.tag("thead", &[], |html| {
             html.tag("tr", &[], |html| {
-                for name in ["Instant", "Value", "Bound", "Requests", "Verdict"] {
-                    html.tag("th", &[("scope", "col")], |html| html.text(name));
+                let beside = track.beside().map(|whose| format!("The {whose}'s"));
+                let names = ["Instant", "Value", "Bound", "Requests", "Verdict"].map(str::to_owned);
+                for name in names.into_iter().chain(beside) {
+                    html.tag("th", &[("scope", "col")], |html| html.text(&name));
                 }
             });
         });
@@ -142,5 +148,9 @@ fn row(html: &mut Html, track: &Track, point: &Point) {
         html.leaf("td", &track.bound.to_string());
         html.leaf("td", &point.events.map_or_else(unknown, |events| events.to_string()));
         html.classed("td", class, &verdict);
+        if let Some(whose) = track.beside() {
+            let value = point.beside.get(&whose);
+            html.leaf("td", &value.map_or_else(unknown, ToString::to_string));
+        }
     });
 }

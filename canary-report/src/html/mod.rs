@@ -1,5 +1,6 @@
 //! The report as a page: plain HTML, one style sheet inside, pictures inside, nothing that is fetched or runs.
 
+mod comparison;
 mod figures;
 mod sections;
 mod writer;
@@ -33,6 +34,7 @@ pub(crate) fn page(report: &Report<'_>) -> String {
             html.line();
             html.tag("main", &[], |html| {
                 figures::slis(html, report);
+                comparison::section(html, report);
                 sections::timeline(html, report);
                 sections::nodes(html, report);
                 sections::gate(html, report);

@@ -5,6 +5,7 @@ use canary_core::journal::NodeReport;
 use canary_core::traits::{Finding, Severity};
 
 use super::writer::Html;
+use crate::probes::judges;
 use crate::report::Report;
 use crate::text::cut;
 use crate::timeline::{Row, Tone};
@@ -14,7 +15,7 @@ use crate::{sentences, words};
 const LONGEST: usize = 4000;
 
 /// A section with a heading.
-fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Html)) {
+pub(super) fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Html)) {
     html.tag("section", &[], |html| {
         html.leaf("h2", heading);
         inner(html);
@@ -22,7 +23,7 @@ fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Html)) {
     html.line();
 }
 
-fn table(html: &mut Html, class: &'static str, columns: &[&str], rows: impl FnOnce(&mut Html)) {
+pub(super) fn table(html: &mut Html, class: &'static str, columns: &[&str], rows: impl FnOnce(&mut Html)) {
     html.tag("div", &[("class", class)], |html| {
         html.tag("table", &[], |html| {
             html.tag("thead", &[], |html| {
@@ -211,5 +212,9 @@ fn probe(html: &mut Html, number: usize, observation: &Observation) {
                 html.text(&cut(&query.reply, LONGEST));
             });
         }
+    }
+    let said = judges(observation);
+    if !said.is_empty() {
+        html.leaf("p", &said.join("; "));
     }
 }

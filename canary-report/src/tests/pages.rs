@@ -138,3 +138,20 @@ fn a_long_watch_stays_readable() {
     );
     assert!(text.contains("2999 more, most of them green"), "{text}");
 }
+
+#[test]
+fn a_comparison_is_told_with_its_evidence() {
+    let story = Story::compared("");
+    insta::assert_snapshot!("compared_message", story.message());
+    let page = story.page();
+    let section =
+        page.split_once("<h2>Canary and baseline</h2>").unwrap().1.split_once("</section>").unwrap().0;
+    let (above, below) = (section.split_once("<svg").unwrap().0, section.split_once("</figure>").unwrap().1);
+    insta::assert_snapshot!("compared_section", format!("{above}\n[plot]\n{below}"));
+    let plot = section.split_once("<svg").unwrap().1.split_once("</svg>").unwrap().0;
+    assert!(plot.contains("bound &lt; 4.605"), "ln(1/0.01): {plot}");
+    assert_eq!(plot.matches("fill=\"#B42318\"").count(), 2, "one red poll and the wrong side: {plot}");
+    let first = page.split_once("<svg").unwrap().1.split_once("</svg>").unwrap().0;
+    let beside = first.split("<polyline").filter(|line| line.contains("stroke=\"#0F766E\"")).count();
+    assert_eq!(beside, 1, "the baseline's values are a line: {first}");
+}

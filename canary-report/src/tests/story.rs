@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use canary_core::analysis::{HoldReason, JudgedSli, Number, Observation, SliVerdict};
+use canary_core::analysis::odds::{Calibration, OddsPolicy, OddsSli, Table};
+use canary_core::analysis::{
+    Compared, Comparison, HoldReason, JudgedSli, Number, Observation, SliVerdict, Whose,
+};
 use canary_core::engine::{FailureClass, Outcome};
 use canary_core::fleet::{Artifact, Digest, FileFacts, MetricName, NodeId};
 use canary_core::journal::{Chain, Entry, NodeReport, Record, Request, RolloutId, StepResult, Wish};
@@ -259,6 +262,54 @@ impl Story {
         story.failed(&watch, FailureClass::Red);
         story.did(&Step::back(&node("api-2"), Action::Drain), &[("others_serving", "1")]);
         let reason = story.say("api-2: watch: p95 0.81 (bound < 0.5)");
+        story.finished(Outcome::RolledBack { reason }, "v1");
+        story
+    }
+}
+
+impl Story {
+    /// A canary that fails more often than its peer and is rolled back below every bound.
+    pub(super) fn compared(said: &str) -> Self {
+        let poll = Duration::from_secs(30);
+        let past: Vec<_> = (0..720).map(|_| [Table::new((3000, 3), (3000, 3))]).collect();
+        let mut errors = OddsSli::errors(said, Calibration::from_history(&past, poll), Some(0.5));
+        errors.name.push_str("errors");
+        let latency = OddsSli::latency("p95", &[(0.25, 0.1), (0.5, 0.02)], Some((0.5, 0.05)), |_| None);
+        let mut story = Self::new(said);
+        let comparison = Comparison {
+            policy: OddsPolicy::default(),
+            slis: vec![errors, latency],
+            baseline: vec![node("api-1")],
+            remarks: vec![story.say("p95: 5m of history, 30m are needed")],
+        };
+        story.begin();
+        let watch = step(Action::Watch);
+        story.started(2, &watch);
+        let fixed = Entry::Calibrated {
+            rollout: story.id.clone(),
+            step: watch.clone(),
+            comparison: Box::new(comparison.clone()),
+            queries: Vec::new(),
+        };
+        story.push(5, fixed);
+        let mut odds = comparison.begin();
+        for (failed, slow) in [(3, 40), (9, 42), (60, 38), (60, 41)] {
+            let latency =
+                vec![Table::new((1000, 3 * slow), (1000, 120)), Table::new((1000, slow), (1000, 40))];
+            let tables = vec![vec![Table::new((1000, failed), (1000, 3))], latency];
+            let compared = Compared::poll(&mut odds, tables, poll);
+            story.probe(Some(0.2), Some(3.0));
+            // The probe's own record is written once it is whole.
+            let last = story.records.pop().unwrap();
+            let Entry::Observed { mut observation, .. } = last.entry else { unreachable!() };
+            observation.slis[0].beside.insert(Whose::Baseline, number(0.18));
+            observation.verdict = compared.judgement.verdict.probe();
+            observation.compared = Some(Box::new(compared));
+            story.chain = story.records.last().map(Chain::after).unwrap();
+            story.push(0, Entry::Observed { rollout: story.id.clone(), step: watch.clone(), observation });
+        }
+        story.failed(&watch, FailureClass::Red);
+        let reason = story.say("api-2: watch: worse than the baseline");
         story.finished(Outcome::RolledBack { reason }, "v1");
         story
     }

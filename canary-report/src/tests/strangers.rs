@@ -114,7 +114,15 @@ fn scripts_stay_text_wherever_they_stand() {
         let text = format!("{evil}{text}");
         assert!(read.text.contains(&text), "{text:?} is missing");
     }
-    for line in story.message().lines().filter(|line| line.contains("alert(1)")) {
+    let compared = Story::compared(evil);
+    let page = compared.page();
+    let read = harmless(&page);
+    assert!(!page.contains("<script") && !page.contains("<!--"));
+    for text in ["errors failed", "p95: 5m of history, 30m are needed"] {
+        assert!(read.text.contains(&format!("{evil}{text}")), "{text:?} is missing");
+    }
+    let messages = story.message() + &compared.message();
+    for line in messages.lines().filter(|line| line.contains("alert(1)")) {
         let outside: String = line.split('`').step_by(2).collect();
         assert!(!outside.contains("alert"), "outside of the backticks: {line}");
         assert_eq!(line.matches('`').count() % 2, 0, "{line}");

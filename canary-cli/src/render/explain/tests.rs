@@ -1,14 +1,21 @@
 //! Why rollouts went as they did, in words.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use canary_core::journal::{AskedFor, FailedStep, HoldAccount, Request, Wish};
+use canary_core::analysis::odds::{Calibration, OddsPolicy, OddsSli, Table};
+use canary_core::analysis::{
+    Compared, Comparison, Patience, Score, ThresholdOptions, ThresholdState, ThresholdVerdict,
+};
+use canary_core::journal::{AskedFor, ComparedAccount, FailedStep, HoldAccount, Request, Wish};
 use canary_core::plan::{Action, Step};
+use canary_core::spec::WatchPolicy;
 use canary_core::time::Timestamp;
 use canary_core::traits::{ExecutedQuery, Grant};
 
 use super::super::tests::{node, records};
 use super::*;
+use crate::testing::World;
 use canary_core::engine::AfterHold;
 
 fn account() -> Account {
@@ -102,4 +109,76 @@ fn other_ends() {
         .map(|review| canary_core::traits::Review { verdict: GateVerdict::Bypassed { grants }, ..review });
     tell("not ended", &Account { outcome: None, watch: None, nodes: Vec::new(), gate, ..green });
     insta::assert_snapshot!(told);
+}
+
+/// The watch of a fleet whose nodes can be told apart.
+fn policy() -> WatchPolicy {
+    World::new().variable("PROM_NODE_LABEL", "instance").read().unwrap().spec.watch.unwrap()
+}
+
+/// A comparison of errors that became red at its second poll.
+fn compared() -> (ComparedAccount, Compared) {
+    let poll = Duration::from_secs(30);
+    let past: Vec<_> = (0..720).map(|_| [Table::new((3000, 3), (6000, 6))]).collect();
+    let fixed = Comparison {
+        policy: OddsPolicy::default(),
+        slis: vec![OddsSli::errors("error_ratio", Calibration::from_history(&past, poll), Some(0.05))],
+        baseline: vec![node("backend-api-1"), node("backend-api-3")],
+        remarks: Vec::new(),
+    };
+    let mut odds = fixed.begin();
+    let table = Table::new((1000, 30), (2000, 2));
+    let polls: Vec<_> = (0..2).map(|_| Compared::poll(&mut odds, vec![vec![table]], poll)).collect();
+    let last = polls[1].clone();
+    let account = ComparedAccount {
+        fixed,
+        seen: vec![vec![Table::new((2000, 60), (4000, 4))]],
+        last: last.judgement.clone(),
+        closing: last.closing.clone(),
+        evidence: Vec::new(),
+    };
+    (account, last)
+}
+
+#[test]
+fn a_canary_worse_than_its_baseline_on_one_screen() {
+    let mut account = account();
+    let (told, last) = compared();
+    let watch = account.watch.as_mut().unwrap();
+    watch.compared = Some(told);
+    let decisive = watch.decisive.as_mut().unwrap();
+    decisive.compared = Some(Box::new(last));
+    for judged in &mut decisive.slis {
+        judged.verdict = SliVerdict::Green;
+    }
+    account.plan.as_mut().unwrap().spec.watch = Some(policy());
+    insta::assert_snapshot!(middle(&account));
+}
+
+#[test]
+fn the_rule_that_was_in_force_is_named() {
+    let account = account();
+    let seen = account.watch.unwrap().decisive.unwrap();
+    let mut policy = policy();
+    assert!(judged::rule(Some(&seen), Some(&policy)).contains("one probe outside a bound"));
+    let options = ThresholdOptions { consecutive: NonZeroU32::new(3), ..ThresholdOptions::default() };
+    policy.judging.threshold = Some(options);
+    let state = ThresholdState::default();
+    let patient =
+        Observation { patience: Some(Patience { said: ThresholdVerdict::Red, state }), ..seen.clone() };
+    let told = judged::rule(Some(&patient), Some(&policy));
+    assert_eq!(told, "by the rule in force 3 red probes in a row take the canary back");
+    let score = |vetoes: Vec<String>| Score {
+        verdict: Verdict::Red,
+        green: 1,
+        red: 3,
+        held: 0,
+        vetoes,
+        open: Vec::new(),
+        advice: Vec::new(),
+    };
+    let scored = |vetoes| Observation { score: Some(score(vetoes)), ..seen.clone() };
+    assert_eq!(judged::rule(Some(&scored(Vec::new())), None), "by the score: 1 of 4 green");
+    let told = judged::rule(Some(&scored(vec!["checkout".to_owned()])), None);
+    assert_eq!(told, "by the score: checkout must be green");
 }

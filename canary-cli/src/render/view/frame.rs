@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use canary_core::analysis::{JudgedSli, SliVerdict, Verdict, round};
+use canary_core::analysis::odds::OddsVerdict;
+use canary_core::analysis::{Compared, JudgedSli, SliVerdict, Verdict, round};
 use canary_core::fleet::NodeId;
 use canary_core::plan::{Action, Purpose, Step};
 use canary_core::time::Timestamp;
@@ -175,19 +176,24 @@ impl Frame<'_> {
         };
         let latest = view.latest.as_ref().map(|observation| observation.slis.as_slice()).unwrap_or_default();
         let values: Vec<_> = (0..policy.slis.len()).map(|at| value(latest.get(at))).collect();
+        let besides: Vec<_> = (0..policy.slis.len()).map(|at| beside(latest.get(at))).collect();
         let bounds: Vec<_> = policy.slis.iter().map(|sli| sli.bound.to_string()).collect();
         let names = widest(policy.slis.iter().map(|sli| sli.name.as_str())).min(self.width / 3);
         let value_width = widest(values.iter().map(|(_, value)| value.as_str()));
         let bound_width = widest(bounds.iter().map(String::as_str));
+        let beside_width = widest(besides.iter().map(String::as_str));
         let mark = self.glyphs.mark;
-        let cells = policy.slis.iter().zip(&values).zip(&bounds).zip(&view.tracks);
+        let cells = policy.slis.iter().zip(&values).zip(&bounds).zip(&besides).zip(&view.tracks);
         cells
-            .map(|(((sli, (tone, value)), bound), track)| {
+            .map(|((((sli, (tone, value)), bound), beside), track)| {
                 let mut row = Row::default()
                     .with(Tone::Plain, "  ")
                     .cell(Tone::Plain, &sli.name, names, mark)
                     .cell(*tone, value, value_width, mark)
                     .cell(Tone::Plain, bound, bound_width, mark);
+                if beside_width > 0 {
+                    row = row.cell(Tone::Quiet, beside, beside_width, mark);
+                }
                 let room = self.width.saturating_sub(row.columns());
                 if room >= SPARKLINE.0 {
                     track.sparkline(&mut row, room.min(SPARKLINE.1), self.glyphs);
@@ -219,6 +225,7 @@ impl Frame<'_> {
             words::exact(policy.hold_budget),
         );
         let mut rows = vec![Row::default().with(Tone::Plain, &text)];
+        rows.extend(state.polls.last().map(compared));
         if let Some((Verdict::Hold, reason)) = &state.latest {
             rows.push(Row::default().with(Tone::Careful, &format!("  on hold: {reason}")));
         }
@@ -292,6 +299,25 @@ fn value(judged: Option<&JudgedSli>) -> (Tone, String) {
         (SliVerdict::Green, Some(value)) => (Tone::Good, round(value)),
         _ => (Tone::Careful, "held".to_owned()),
     }
+}
+
+/// What stands beside the last reading of an SLI: `baseline 0.011`.
+fn beside(judged: Option<&JudgedSli>) -> String {
+    let all = judged.iter().flat_map(|judged| &judged.beside);
+    all.map(|(whose, value)| format!("{whose} {}", round(*value))).collect::<Vec<_>>().join(", ")
+}
+
+/// `  compared with the baseline: evidence 12 % of what red takes`.
+fn compared(poll: &Compared) -> Row {
+    let part = poll.judgement.evidence.part();
+    let tone = match &poll.judgement.verdict {
+        OddsVerdict::Red => Tone::Bad,
+        OddsVerdict::Green => Tone::Good,
+        _ if poll.suspicious() => Tone::Careful,
+        _ => Tone::Plain,
+    };
+    let text = format!("evidence {:.0} % of what red takes", (100.0 * part).floor());
+    Row::default().with(Tone::Plain, "  compared with the baseline: ").with(tone, &text)
 }
 
 /// The columns of the widest of all.

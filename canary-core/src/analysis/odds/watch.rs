@@ -67,6 +67,12 @@ pub struct OddsEvidence {
 }
 
 impl OddsEvidence {
+    /// How much there is of what red takes: 0 where the canary looks no worse than the margin, 1 where it is red.
+    #[must_use]
+    pub fn part(&self) -> f64 {
+        (self.ln_e / self.ln_needed).clamp(0.0, 1.0)
+    }
+
     /// The p-value that holds at every look (1/E), 0 to 1.
     #[must_use]
     pub fn p_value(&self) -> f64 {

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::Random;
-use crate::analysis::odds::{ArmCounts, Calibration, OddsPolicy, OddsSli, OddsVerdict, OddsWatch, Table};
-
-/// The history that the comparison is calibrated from.
-const HISTORY: Duration = Duration::from_secs(6 * 3600);
+use crate::analysis::odds::{ArmCounts, Calibration, OddsSli, OddsVerdict, OddsWatch, Table};
+use crate::analysis::{ThresholdOptions, ThresholdState, ThresholdVerdict, Verdict};
+use crate::spec::OddsRules;
 
 /// Traffic, a service's ordinary errors, and a watch.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +30,12 @@ pub struct Question {
     pub bound: f64,
     /// Whether the bound is on all nodes together instead of the canary.
     pub pool: bool,
+    /// How many red readings it takes.
+    pub patience: ThresholdOptions,
+    /// The rules of the comparison.
+    pub rules: OddsRules,
+    /// The odds ratio to the baseline that is still accepted, ≥ 1.
+    pub margin: f64,
     /// How many SLIs share α.
     pub slis: u32,
     /// Simulated watches, each of a good and of a bad release.
@@ -70,9 +75,9 @@ impl Judged {
 /// What both ways did with the same streams.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The first reading of the ratio on or over its bound.
+    /// The readings of the ratio on or over its bound: the first of them, unless patience was asked for.
     pub bound: Judged,
-    /// The canary against the baseline, calibrated from six hours of history.
+    /// The canary against the baseline, calibrated from the history.
     pub odds: Judged,
 }
 
@@ -80,7 +85,9 @@ pub struct Answer {
 ///
 /// ```
 /// use std::time::Duration;
+/// use canary_core::analysis::ThresholdOptions;
 /// use canary_core::analysis::simulate::{Question, simulate};
+/// use canary_core::spec::OddsRules;
 ///
 /// let answer = simulate(&Question {
 ///     requests_per_second: 200.0,
@@ -93,6 +100,9 @@ pub struct Answer {
 ///     rate_window: Duration::from_secs(60),
 ///     bound: 0.005,
 ///     pool: true,
+///     patience: ThresholdOptions::default(),
+///     rules: OddsRules { warm_up: Duration::ZERO, ..OddsRules::default() },
+///     margin: 1.1,
 ///     slis: 2,
 ///     runs: 20,
 ///     seed: 1,
@@ -165,7 +175,7 @@ fn poll(question: &Question, random: &mut Random, times: f64) -> Table {
 }
 
 fn history(question: &Question, random: &mut Random) -> Option<Calibration> {
-    let polls = HISTORY.as_secs_f64() / question.interval.as_secs_f64();
+    let polls = question.rules.history.as_secs_f64() / question.interval.as_secs_f64();
     let polls: Vec<[Table; 1]> = (0..polls as u64).map(|_| [poll(question, random, 1.0)]).collect();
     Calibration::from_history(&polls, question.interval)
 }
@@ -176,20 +186,25 @@ struct Hour<'a> {
     times: f64,
     watch: OddsWatch,
     latest: std::collections::VecDeque<ArmCounts>,
+    patience: ThresholdState,
     bound: Ended,
     odds: Ended,
 }
 
 impl<'a> Hour<'a> {
     fn new(question: &'a Question, calibration: Option<Calibration>, times: f64) -> Self {
-        let policy = OddsPolicy { window: question.window, ..OddsPolicy::default() };
+        let policy = question.rules.policy(question.window, 1);
         // Green decides nothing here, and the other SLIs only take their part of α.
         let mut slis = vec![OddsSli::errors("errors", calibration, None)];
-        slis.iter_mut().flat_map(|sli| &mut sli.tables).for_each(|table| table.for_green = false);
+        for sli in &mut slis {
+            sli.margin = question.margin;
+            sli.tables.iter_mut().for_each(|table| table.for_green = false);
+        }
         slis.extend((1..question.slis).map(|_| OddsSli::errors("another", None, None)));
         let watch = OddsWatch::new(policy, &slis);
         let (bound, odds) = (Ended::default(), Ended::default());
-        Self { question, times, watch, latest: std::collections::VecDeque::new(), bound, odds }
+        let (latest, patience) = (std::collections::VecDeque::new(), ThresholdState::new());
+        Self { question, times, watch, latest, patience, bound, odds }
     }
 
     fn run(&mut self, random: &mut Random) {
@@ -204,13 +219,16 @@ impl<'a> Hour<'a> {
             }
             if self.odds.at.is_none() {
                 self.odds.failed += table.canary.events;
-                let verdict = self.watch.observe(&[vec![vec![table]]], interval).verdict;
-                self.odds.at = (verdict == OddsVerdict::Red).then_some(now);
+                // The first requests after the canary's return are not compared.
+                if now > self.question.rules.warm_up {
+                    let verdict = self.watch.observe(&[vec![vec![table]]], interval).verdict;
+                    self.odds.at = (verdict == OddsVerdict::Red).then_some(now);
+                }
             }
         }
     }
 
-    /// Whether the ratio over the rate window is red.
+    /// Whether the ratio over the rate window is red, and often enough.
     fn over_bound(&mut self, table: Table) -> bool {
         let mut counted = table.canary;
         if self.question.pool {
@@ -223,7 +241,12 @@ impl<'a> Hour<'a> {
         }
         let mut sum = ArmCounts::default();
         self.latest.iter().for_each(|counts| sum += *counts);
-        sum.requests > 0 && sum.ratio() >= self.question.bound
+        let probe = match sum.ratio() >= self.question.bound {
+            _ if sum.requests == 0 => Verdict::Hold,
+            true => Verdict::Red,
+            false => Verdict::Green,
+        };
+        self.patience.observe(&self.question.patience, probe) == ThresholdVerdict::Red
     }
 }
 
@@ -243,6 +266,9 @@ mod tests {
             rate_window: Duration::from_secs(60),
             bound: 0.005,
             pool: true,
+            patience: ThresholdOptions::default(),
+            rules: OddsRules::default(),
+            margin: 1.1,
             slis: 2,
             runs: 30,
             seed: 3,
@@ -260,6 +286,20 @@ mod tests {
         assert_eq!(answer.odds.found_within(Duration::from_secs(1800)), 1.0);
         assert_eq!(answer.odds.found_within(Duration::ZERO), 0.0);
         assert_eq!(simulate(&question()), answer, "the same question, the same answer");
+    }
+
+    #[test]
+    fn patience_margin_and_alpha_are_the_operators() {
+        let base = Question { times: 20.0, pool: false, ..question() };
+        let plain = simulate(&base);
+        let patience = ThresholdOptions { consecutive: std::num::NonZeroU32::new(4), ..base.patience };
+        let patient = simulate(&Question { patience, ..base.clone() });
+        assert!(patient.bound.delay(0.5) >= plain.bound.delay(0.5).map(|delay| delay + 3 * base.interval));
+        let tolerant = simulate(&Question { margin: 30.0, ..base.clone() });
+        assert!(plain.odds.delay(0.5).is_some() && tolerant.odds.delay(0.5).is_none());
+        let warm_up = Duration::from_secs(600);
+        let late = simulate(&Question { rules: OddsRules { warm_up, ..OddsRules::default() }, ..base });
+        assert!(late.odds.found.iter().all(|found| *found > warm_up) && !late.odds.found.is_empty());
     }
 
     #[test]
