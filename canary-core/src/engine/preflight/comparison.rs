@@ -34,7 +34,9 @@ impl Backends {
             return;
         }
         let asked: Vec<_> = slis.iter().map(|sli| self.past(source, spec, watch, rules, sli)).collect();
-        let policy = rules.policy(watch.window, 1);
+        // Every step of the weight is a watch of its own; told is the last, with the whole weight.
+        let steps = spec.weights.as_ref().map_or(0, |weights| weights.steps.len());
+        let policy = rules.policy(watch.window, u32::try_from(steps + 1).unwrap_or(u32::MAX));
         for (sli, asked) in slis.iter().zip(asked) {
             let name = format!("comparison of {}", sli.name);
             let history = match asked.await {
