@@ -19,7 +19,7 @@ overlay_for() {
     haproxy)
       put "$root" haproxy.cfg etc/haproxy/haproxy.cfg
       for ((i = 1; i <= nodes; i++)); do
-        printf '    server backend-api-%s %s:8080 check\n' "$i" "$(address_of "backend-api-$i")"
+        printf '    server backend-api-%s %s:8080 check weight 100\n' "$i" "$(address_of "backend-api-$i")"
       done >>"$root/etc/haproxy/haproxy.cfg"
       ;;
     prom)

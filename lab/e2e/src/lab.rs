@@ -22,6 +22,8 @@ pub struct ServerState {
     pub operational: u32,
     /// The admin bits: 0x01 maintenance, 0x08 drain.
     pub admin: u32,
+    /// The weight in force; 100 is configured.
+    pub weight: u32,
 }
 
 impl ServerState {
@@ -269,7 +271,10 @@ impl Lab {
             let columns: Vec<_> = line.split(' ').collect();
             let number = |i: usize| columns.get(i)?.parse().ok();
             let name = columns.get(3).filter(|name| name.starts_with("backend-api-"))?;
-            Some(((*name).to_owned(), ServerState { operational: number(5)?, admin: number(6)? }))
+            Some((
+                (*name).to_owned(),
+                ServerState { operational: number(5)?, admin: number(6)?, weight: number(7)? },
+            ))
         };
         Ok(reply.lines().filter_map(row).collect())
     }

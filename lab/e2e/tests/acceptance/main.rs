@@ -14,3 +14,4 @@ mod slow_service;
 mod surroundings;
 mod upheaval;
 mod way_back;
+mod weights;
