@@ -25,7 +25,9 @@ pub(super) fn check(run: &Run) -> Result<(), String> {
         if let Entry::Resumed { nodes, .. } = &record.entry {
             for found in nodes {
                 found.installed.and_then(|digest| installed.insert(&found.node, Some(digest)));
-                found.admin.and_then(|admin| rotation.insert(&found.node, Some(admin)));
+                // A look may come before what was asked for takes effect.
+                let known = run.scenario.admin_lag_ms == 0;
+                found.admin.and_then(|admin| rotation.insert(&found.node, known.then_some(admin)));
             }
         }
         let (step, done) = match &record.entry {

@@ -148,8 +148,9 @@ pub(super) async fn idle(
     let mut wait = None;
     let mut idle_looks = 0;
     let (mut asked, mut times_back, mut comes_back) = (0_u32, 0, false);
-    let in_rotation = server.admin == AdminState::Ready;
+    let mut in_rotation = false;
     loop {
+        in_rotation |= server.admin == AdminState::Ready;
         if server.admin == AdminState::Ready || asked == 0 && server.admin == AdminState::Drain {
             asked += 1;
             cx.fact("drain_asked", asked);

@@ -7,6 +7,7 @@ mod crash;
 mod drain;
 mod in_hand;
 mod judges;
+mod looks;
 mod out;
 mod preflight;
 mod proof;

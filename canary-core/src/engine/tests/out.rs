@@ -63,3 +63,63 @@ async fn a_balancer_that_does_not_answer_keeps_no_service_from_coming_up() {
     .await;
     assert_eq!(drained_again(&scene.entries().await, Action::CheckHealth), None);
 }
+
+/// Rolls a canary back that fails its health; an installation takes long, and the balancer cannot be read after it.
+async fn unread_after(direction: Direction) -> (Scene, Report) {
+    let scene = Scene::new(Behaviour::Unhealthy);
+    let install = Step { node: Some(node("a")), action: Action::Install, direction };
+    let (plan, world) = (scene.plan().await, scene.world.clone());
+    let sink = On(Mutex::new(Box::new(move |entry: &Entry| {
+        if matches!(entry, Entry::StepStarted { step, .. } if *step == install) {
+            world.state().slow = Some("install");
+            world.fail("servers", 1, refused);
+        }
+    })));
+    let mut backends = scene.backends.clone();
+    backends.sinks.push(Arc::new(sink));
+    let report = roll_out(&backends, plan, permit(), order(), &Control::default()).await.unwrap();
+    (scene, report)
+}
+
+#[tokio::test]
+async fn a_balancer_that_cannot_be_read_stops_the_way_forward_but_not_the_way_back() {
+    let (_, report) = unread_after(Direction::Forward).await;
+    let reason = report.outcome.to_string();
+    assert!(reason.contains("a: install: world: a call: refused: no"), "{reason}");
+    let (scene, report) = unread_after(Direction::Back).await;
+    let reason = report.outcome.to_string();
+    assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{reason}");
+    assert!(reason.contains("a: check-health"), "{reason}");
+    assert_eq!((scene.installed("a"), scene.admin("a")), (Digest::of(OLD), AdminState::Ready));
+}
+
+#[tokio::test]
+async fn a_node_that_the_rollout_did_not_drain_is_not_taken_out_while_its_health_is_awaited() {
+    let scene = Scene::new(Behaviour::Good);
+    // The canary has the release and takes requests: it is only proven.
+    {
+        let mut state = scene.world.state();
+        let canary = state.nodes.get_mut(&node("a")).unwrap();
+        (canary.installed, canary.running) = (Digest::of(NEW), Digest::of(NEW));
+    }
+    let snapshot = scene.backends.observe(scene.spec.nodes()).await.unwrap();
+    let back = WayBack {
+        origin: Origin::Instance { node: node("b"), path: path() },
+        facts: snapshot.nodes[&node("b")].installed.current.unwrap(),
+    };
+    let plan =
+        plan::roll_out(scene.spec.clone(), scene.artifact(), Some(back), scene.store(), &snapshot).unwrap();
+    scene.world.binary(NEW, Behaviour::Unhealthy);
+    let (world, waits) = (scene.world.clone(), Mutex::new(0));
+    let mut backends = scene.backends.clone();
+    backends.sinks.push(Arc::new(OnWait(Box::new(move || {
+        let mut waits = waits.lock().unwrap();
+        *waits += 1;
+        if *waits == 20 {
+            world.binary(NEW, Behaviour::Good);
+        }
+    }))));
+    let report = roll_out(&backends, plan, permit(), order(), &Control::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    assert!(!scene.effects().iter().any(|effect| effect.starts_with("a ")), "{:?}", scene.effects());
+}

@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) long: Option<&'static str>,
     /// What the next looks at a service see instead of what is so.
     pub(super) services: VecDeque<ServiceState>,
+    /// The next call of this operation takes two seconds.
+    pub(super) slow: Option<&'static str>,
     /// A server that the pool does not have.
     pub(super) no_server: Option<NodeId>,
     /// Requests through the balancer are answered 502.
@@ -279,6 +281,9 @@ impl NodeRuntime for World {
         state.node(node).installed = artifact.facts.sha256;
         if changed {
             state.effects.push(format!("{node} install {}", artifact.facts.sha256.short()));
+        }
+        if state.slow.take_if(|slow| *slow == "install").is_some() {
+            state.now_ms += 2000;
         }
         if state.long("install") {
             // A request that came meanwhile.
