@@ -134,7 +134,7 @@ impl Site {
 }
 
 /// A `serve` in the background.
-pub(crate) struct Holder(Child);
+pub(crate) struct Holder(pub(crate) Child);
 
 impl Holder {
     /// Ends it and gives how it ended.

@@ -7,7 +7,7 @@
 //! Allowed is to take out a node that serves nobody: one that took no requests when the pool was last read; and one that a balancer's restart put back while it was worked on, and that
 //! was not healthy when it was asked last. The balancer takes it for up until its own checks have found out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use canary_core::fleet::NodeId;
 use canary_core::journal::Entry;
@@ -36,7 +36,7 @@ struct Read<'r> {
 fn installed(run: &Run) -> Result<(), String> {
     let needed = usize::try_from(run.scenario.spec.min_available).unwrap_or(usize::MAX);
     let mut read: Option<Read<'_>> = None;
-    let (mut drained, mut ailing) = (None, false);
+    let (mut drained, mut ailing, mut begun) = (None, false, BTreeSet::new());
     for happened in &run.trace {
         match &happened.what {
             Happening::PoolRead { serving, could_serve } => read = Some(Read { serving, could_serve }),
@@ -49,10 +49,15 @@ fn installed(run: &Run) -> Result<(), String> {
             }
             Happening::Recorded { seq } => {
                 let record = usize::try_from(*seq).ok().and_then(|seq| run.records.get(seq));
-                if let Some(Entry::Retried { step, .. }) = record.map(|record| &record.entry)
-                    && step.action == Action::Install
-                {
-                    drained = None;
+                match record.map(|record| &record.entry) {
+                    Some(Entry::Retried { step, .. }) if step.action == Action::Install => drained = None,
+                    // Begun a second time: it may have been half done since the first.
+                    Some(Entry::StepStarted { step, .. })
+                        if step.action == Action::Install && !begun.insert(step) =>
+                    {
+                        drained = None;
+                    }
+                    _ => {}
                 }
             }
             Happening::Installed { node, digest, .. } if drained == Some(node) && !ailing => {

@@ -155,6 +155,8 @@ pub(super) async fn idle(
             asked += 1;
             cx.fact("drain_asked", asked);
             (pool, server) = take_out(cx, pool, &server).await?;
+            // What the guard waited for is not the requests' time.
+            wait = wait.filter(|_| !comes_back);
             (idle_looks, comes_back) = (0, false);
         }
         if in_rotation && !comes_back && missed(cx, &pool, &server) {
@@ -167,7 +169,6 @@ pub(super) async fn idle(
         if idle_looks == 2 {
             return Ok(());
         }
-        // What the guard waited for is not the requests' time.
         let wait = wait.get_or_insert_with(|| cx.waiting("no request in progress", limit));
         wait.pause(in_progress(&server)).await?;
         (pool, server) = cx.server().await?;

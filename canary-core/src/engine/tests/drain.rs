@@ -43,6 +43,71 @@ async fn others_that_fail_while_a_node_is_drained_have_it_put_back_until_they_ar
 }
 
 #[tokio::test]
+async fn a_node_on_its_way_back_into_rotation_is_not_taken_for_drained() {
+    let scene = Scene::new(Behaviour::Good);
+    scene.world.state().lag_ms = 300;
+    scene.world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 1;
+    let report = waiting(&scene, |world, wait| {
+        let asked = world.state().effects.len();
+        let drained = world.state().nodes[&node("a")].admin == AdminState::Drain;
+        up(world, ["b", "c"], asked != 1 || !drained || wait > 100);
+        if asked == 2 {
+            // The requests end while the return takes its time.
+            up(world, ["b", "c"], !drained);
+            world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 0;
+        }
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    let again = rolled("a", Digest::of(NEW));
+    assert_eq!(scene.effects()[..4], ["a drain", "a ready", again[0].as_str(), again[1].as_str()]);
+}
+
+#[tokio::test]
+async fn a_node_that_somebody_else_took_out_stays_out_whoever_fails() {
+    let scene = Scene::new(Behaviour::Good);
+    {
+        let mut state = scene.world.state();
+        let canary = state.nodes.get_mut(&node("a")).unwrap();
+        (canary.admin, canary.stuck_sessions) = (AdminState::Drain, 1);
+    }
+    let report = waiting(&scene, |world, wait| match wait {
+        2 => up(world, ["b", "c"], false),
+        6 => {
+            up(world, ["b", "c"], true);
+            world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 0;
+        }
+        _ => {}
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    assert_eq!(scene.effects()[..3], rolled("a", Digest::of(NEW))[1..]);
+}
+
+#[tokio::test]
+async fn requests_have_their_whole_time_after_every_drain() {
+    let mut scene = Scene::new(Behaviour::Good);
+    scene.spec.drain.timeout = Duration::from_secs(1);
+    scene.world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 1;
+    let since = Mutex::new(None);
+    let report = waiting(&scene, move |world, wait| {
+        let now = world.state().now_ms;
+        match wait {
+            2 => up(world, ["b", "c"], false),
+            _ if now > 5000 => up(world, ["b", "c"], true),
+            _ => {}
+        }
+        if world.state().effects.len() == 3 {
+            let since = *since.lock().unwrap().get_or_insert(now);
+            world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = u64::from(now < since + 300);
+        }
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    assert_eq!(scene.effects()[..3], ["a drain", "a ready", "a drain"]);
+}
+
+#[tokio::test]
 async fn others_that_fail_again_and_again_end_the_drain_with_the_node_in_rotation() {
     let scene = Scene::new(Behaviour::Good);
     scene.world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 1;
@@ -136,7 +201,19 @@ async fn as_many_others_as_the_spec_says_must_serve() {
         }
         let control = Control::default();
         let report = roll_out(&scene.backends, plan, permit(), order(), &control).await.unwrap();
-        let first = scene.effects().first().cloned();
-        assert_eq!(first.as_deref() == Some("a drain"), drains, "{down} down, {needed} needed: {report:?}");
+        let effects = scene.effects();
+        let rolled = effects.starts_with(&rolled("a", Digest::of(NEW)));
+        assert_eq!(rolled, drains, "{down} down, {needed} needed: {report:?}, {effects:?}");
+        assert_eq!(effects.is_empty(), !drains, "{effects:?}");
     }
+}
+
+#[tokio::test]
+async fn a_node_that_serves_nobody_is_drained_whoever_serves_and_not_put_back_before_its_time() {
+    let scene = Scene::new(Behaviour::Good);
+    let plan = scene.plan().await;
+    up(&scene.world, ["b", "c"], false);
+    up(&scene.world, ["a", "a"], false);
+    roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
+    assert_eq!(scene.effects()[..4], rolled("a", Digest::of(NEW)));
 }

@@ -60,6 +60,24 @@ async fn the_node_whose_step_failed() {
 }
 
 #[tokio::test]
+async fn the_node_that_is_out_between_two_steps() {
+    let mut scene = Scene::new(Behaviour::Good);
+    let (plan, mut history) = again(&mut scene).await;
+    let mut tell = |entry: Entry| history.apply(Timestamp::from_millis(0), &entry);
+    tell(Entry::StepFinished {
+        rollout: order().rollout,
+        step: Step::forward(&node("b"), Action::Drain),
+        result: StepResult::Done { changed: true },
+        facts: BTreeMap::new(),
+        logs: Vec::new(),
+    });
+    let request = Request::new(Wish::Abort, "ben");
+    tell(Entry::Asked { rollout: order().rollout, request, refused: None });
+    assert_eq!(history.under_way(), None);
+    assert_eq!(next(&plan, &history), back("b"));
+}
+
+#[tokio::test]
 async fn the_node_that_is_on_its_way_back() {
     let mut scene = Scene::new(Behaviour::Good);
     let (plan, mut history) = again(&mut scene).await;

@@ -12,6 +12,7 @@ mod out;
 mod preflight;
 mod proof;
 mod restart;
+mod stage;
 mod weights;
 mod world;
 
