@@ -296,3 +296,22 @@ fn a_plan_knows_its_nodes_and_artifacts() {
     let back = roll_back(spec(), release(), plan.store, &snapshot(&[("a", b"old"), ("b", b"old")])).unwrap();
     assert_eq!((back.digest(Direction::Back), back.stored(Direction::Back)), (None, None));
 }
+
+#[test]
+fn the_baseline_is_every_peer_that_runs_another_release_until_its_turn() {
+    let seen = |mut seen: Snapshot| {
+        // One peer has the release but is out of rotation, one has none at all.
+        seen.pool.servers[2].admin = AdminState::Drain;
+        seen.nodes.get_mut(&id("d")).unwrap().installed.current = None;
+        seen
+    };
+    let snapshot =
+        seen(snapshot(&[("a", b"old"), ("b", b"old"), ("c", b"new"), ("d", b"old"), ("e", b"new")]));
+    let mut spec = spec();
+    spec.peers = ["b", "c", "d", "e"].map(id).to_vec();
+    assert_eq!(roll(spec.clone(), &snapshot).unwrap().baseline(), [id("b")]);
+    // A peer whose service lies dead has the release's file, and gives no numbers of another.
+    let mut dead = snapshot;
+    dead.nodes.get_mut(&id("e")).unwrap().service.active = ActiveState::Inactive;
+    assert_eq!(roll(spec, &dead).unwrap().baseline(), [id("b")]);
+}

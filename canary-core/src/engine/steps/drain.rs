@@ -113,7 +113,7 @@ fn missed(cx: &StepCx<'_>, pool: &PoolState, server: &Server) -> bool {
 /// Puts a missed node back as it was; false when it is not healthy and stays out.
 ///
 /// # Errors
-/// [`FailureClass::Capacity`] when that has happened too often.
+/// [`FailureClass::Capacity`] when that has happened too often; when the node cannot be asked for its health.
 async fn put_back(cx: &StepCx<'_>, times: &mut u32, serving: usize) -> Result<bool, Failure> {
     let (node, lb) = (cx.node()?, &cx.backends.lb);
     if *times == PUT_BACK {
@@ -125,7 +125,7 @@ async fn put_back(cx: &StepCx<'_>, times: &mut u32, serving: usize) -> Result<bo
         return Err(Failure::new(FailureClass::Capacity, message));
     }
     let check = &cx.plan.spec.health.check;
-    if !cx.backends.nodes.check(node, check).await.is_ok_and(|report| report.healthy) {
+    if !cx.call(|| cx.backends.nodes.check(node, check)).await?.healthy {
         return Ok(false);
     }
     cx.call(|| lb.set_admin(node, AdminState::Ready)).await?;

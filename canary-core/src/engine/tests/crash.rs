@@ -238,6 +238,8 @@ async fn a_journal_that_fails_at_any_record_takes_the_node_in_hand_back() {
     let (records, _) = records_of_an_undisturbed_run(Behaviour::Good).await;
     for n in 0..records {
         let scene = Scene::new(Behaviour::Good);
+        // Tried again, also where nobody can write that down.
+        scene.world.fail("check_through", 1, transient);
         let report = run_doomed(&scene, n, At::Fail).await.expect("nothing dies here");
         let Ok(report) = report else {
             assert!(

@@ -31,7 +31,10 @@ async fn others_that_fail_while_a_node_is_drained_have_it_put_back_until_they_ar
     let scene = Scene::new(Behaviour::Good);
     scene.world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 1;
     let report = waiting(&scene, |world, wait| match wait {
-        2 => up(world, ["b", "c"], false),
+        2 => {
+            up(world, ["b", "c"], false);
+            world.fail("check", 1, transient);
+        }
         9 => up(world, ["b", "c"], true),
         12 => world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 0,
         _ => {}

@@ -18,6 +18,15 @@ async fn a_look_is_tried_three_times_where_later_may_help() {
 }
 
 #[tokio::test]
+async fn what_was_refused_is_recorded() {
+    let scene = Scene::new(Behaviour::Good);
+    let reasons = vec!["no way back".to_owned()];
+    scene.backends.refuse(&order(), reasons.clone()).await.unwrap();
+    let Order { rollout, actor, .. } = order();
+    assert_eq!(scene.entries().await.pop(), Some(Entry::Refused { rollout, actor, reasons }));
+}
+
+#[tokio::test]
 async fn everything_that_cannot_be_seen_is_told_at_once() {
     let scene = Scene::new(Behaviour::Good);
     scene.world.fail("installed", 1, refused);

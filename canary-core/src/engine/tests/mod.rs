@@ -353,8 +353,16 @@ async fn what_can_succeed_later_is_tried_again_and_recorded() {
     scene.world.fail("servers", 2, transient);
     let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
     assert_eq!(report.outcome, Outcome::Completed { changed: true });
-    let retries = scene.entries().await.iter().filter(|e| matches!(e, Entry::Retried { .. })).count();
-    assert_eq!(retries, 5);
+    let entries = scene.entries().await.into_iter();
+    let retries = entries.filter_map(|entry| match entry {
+        Entry::Retried { step, attempt, .. } => Some((step.action, attempt)),
+        _ => None,
+    });
+    let (drain, install) = (Action::Drain, Action::Install);
+    assert_eq!(
+        retries.collect::<Vec<_>>(),
+        [(drain, 1), (drain, 2), (install, 1), (install, 2), (install, 3)]
+    );
     let scene = Scene::new(Behaviour::Good);
     let plan = scene.plan().await;
     scene.world.fail("install", 1000, transient);
