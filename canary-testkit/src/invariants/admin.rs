@@ -24,8 +24,10 @@ fn told(run: &Run) -> bool {
     let Some(Entry::Finished { nodes, .. }) = run.records.last().map(|record| &record.entry) else {
         return false;
     };
+    // What was asked for last may take effect after the last look.
+    let late = run.scenario.admin_lag_ms > 0;
     run.planned().all(|(node, server)| {
         let report = nodes.iter().find(|report| report.node == node.name);
-        report.is_some_and(|report| report.admin.is_none_or(|admin| admin == server.admin))
+        report.is_some_and(|report| late || report.admin.is_none_or(|admin| admin == server.admin))
     })
 }

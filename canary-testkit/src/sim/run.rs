@@ -139,9 +139,14 @@ pub(super) async fn run(simulator: &Simulator, scenario: &Scenario, mutant: Opti
                 world.restart_balancer();
             }
         }
-        // The operator comes back after a while, and what nothing tells of has taken effect by then.
-        let effects_ms = if unrecorded { scenario.admin_lag_ms } else { 0 };
-        world.clock().advance(Duration::from_millis(absence.ms.max(effects_ms)));
+        // The operator comes back after a while; what nothing tells of has taken effect by then, and can be seen.
+        let mut absent_ms = absence.ms;
+        if unrecorded {
+            let now = world.clock().passed_ms();
+            let back = scenario.away.iter().map(|(_, _, to)| (PAST_MS + to).saturating_sub(now));
+            absent_ms = back.fold(absent_ms.max(scenario.admin_lag_ms), u64::max);
+        }
+        world.clock().advance(Duration::from_millis(absent_ms));
         match journal.rollout() {
             Some(view) if view.unfinished() => begin = Begin::Resume(Box::new(view)),
             // Nothing was recorded: the person begins once more.
