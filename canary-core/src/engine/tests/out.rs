@@ -67,7 +67,7 @@ async fn a_balancer_that_does_not_answer_keeps_no_service_from_coming_up() {
 /// Rolls a canary back that fails its health; an installation takes long, and the balancer cannot be read after it.
 async fn unread_after(direction: Direction) -> (Scene, Report) {
     let scene = Scene::new(Behaviour::Unhealthy);
-    let install = Step { node: Some(node("a")), action: Action::Install, direction };
+    let install = Step { direction, ..Step::forward(&node("a"), Action::Install) };
     let (plan, world) = (scene.plan().await, scene.world.clone());
     let sink = On(Mutex::new(Box::new(move |entry: &Entry| {
         if matches!(entry, Entry::StepStarted { step, .. } if *step == install) {
