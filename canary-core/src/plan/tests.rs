@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::analysis::{Number, Ratio};
 use crate::fleet::{MetricName, NodeSnapshot, PoolName, ServiceName, Snapshot};
-use crate::spec::{Bound, Judging, OnInconclusive, Sli, SliJudging, WatchPolicy, WatchSubject};
+use crate::spec::{
+    Bound, Judging, OnInconclusive, ProgressiveWeights, Sli, SliJudging, WatchPolicy, WatchSubject,
+};
 use crate::time::Timestamp;
 use crate::traits::*;
 
@@ -314,4 +316,163 @@ fn the_baseline_is_every_peer_that_runs_another_release_until_its_turn() {
     let mut dead = snapshot;
     dead.nodes.get_mut(&id("e")).unwrap().service.active = ActiveState::Inactive;
     assert_eq!(roll(spec, &dead).unwrap().baseline(), [id("b")]);
+}
+
+/// The canary of weight 100 beside one of weight 100, in steps of a watch of a minute.
+fn growing(steps: &[&str]) -> (RolloutSpec, Snapshot) {
+    let mut spec = spec();
+    spec.watch = Some(watch());
+    let steps = steps.iter().map(|step| step.parse().unwrap()).collect();
+    spec.weights = Some(ProgressiveWeights { steps, window: Some(Duration::from_secs(60)) });
+    let mut seen = snapshot(&[("a", b"old"), ("b", b"old")]);
+    (seen.rate, seen.pool.algorithm) = (Number::new(101.0), Some("roundrobin".to_owned()));
+    (spec, seen)
+}
+
+#[test]
+fn percentages_become_whole_weights_with_their_share_and_their_requests() {
+    let (spec, seen) = growing(&["1%", "25%"]);
+    let plan = roll(spec, &seen).unwrap();
+    let expected = [
+        "stage",
+        "a: drain",
+        "a: install",
+        "a: restart",
+        "a: check-health",
+        "a: step 1: weigh",
+        "a: enable",
+        "a: prove-traffic",
+        "a: step 1: watch",
+        "a: step 2: weigh",
+        "a: step 2: watch",
+        "a: weigh",
+        "a: watch",
+    ];
+    assert_eq!(shown(&plan)[..13], expected);
+    assert_eq!((plan.watches(), plan.warnings.len()), (3, 0), "{:?}", plan.warnings);
+    let weights = plan.weights.as_ref().unwrap();
+    let stages: Vec<_> = weights.stages.iter().map(|s| (s.weight.value(), s.share, s.requests)).collect();
+    // 101 a second for a minute, of which 1 of 101 and 25 of 125 come to the canary.
+    assert_eq!(
+        stages,
+        [(1, Ratio::new(1.0 / 101.0).unwrap(), Some(60)), (25, Ratio::new(0.2).unwrap(), Some(1212))]
+    );
+    let journal = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&journal).unwrap(), plan);
+    assert!(
+        !serde_json::to_string(&Step::stage()).unwrap().contains("stage\":0"),
+        "old records stay as they were"
+    );
+    // Without steps nothing of it is written, and what was written before there were any is read.
+    let plain = roll(self::spec(), &snapshot(&[("a", b"old"), ("b", b"old")])).unwrap();
+    assert!(!serde_json::to_string(&plain).unwrap().contains("weights"));
+}
+
+#[test]
+fn weight_steps_that_cannot_be_given_are_refused_with_the_numbers() {
+    type Change = fn(&mut RolloutSpec, &mut Snapshot);
+    let table: [(&[&str], Change, &str); 9] = [
+        (
+            &["1%"],
+            |_, seen| seen.pool.servers[0].configured_weight = Weight::new(10).unwrap(),
+            "a step of 1% of api_pool/a's configured weight 10 would be less than 1, and weights are whole numbers: configure \
+             a weight of 100 or more for it, and the others' in the same proportion, or ask for 10.00% or more",
+        ),
+        (
+            &["0.25%"],
+            |_, _| {},
+            "a step of 0.25% of api_pool/a's configured weight 100 would be less than 1, and weights are whole numbers: the \
+             balancer's weights end at 256, so ask for 0.39% or more",
+        ),
+        (
+            &["5%", "5.5%"],
+            |_, _| {},
+            "the steps 5% and 5.5% of api_pool/a's configured weight 100 are both weight 5: leave one out, or configure a \
+             greater weight",
+        ),
+        (
+            &["5%"],
+            |_, seen| seen.pool.algorithm = Some("static-rr".to_owned()),
+            "balance static-rr cannot change weights at run time: use roundrobin, or leave the weight steps out",
+        ),
+        (
+            &["5%"],
+            |_, seen| seen.pool.algorithm = Some("first".to_owned()),
+            "balance first takes no notice of weights: use roundrobin, or leave the weight steps out",
+        ),
+        (
+            &["5%"],
+            |_, seen| {
+                seen.capabilities =
+                    Some(LbCapabilities { weights: false, close_sessions: true, check_through: true });
+            },
+            "the balancer cannot change weights at run time: leave the weight steps out",
+        ),
+        (
+            &["1%"],
+            |_, seen| seen.rate = Number::new(1.0),
+            "the step 1% would bring the canary about 0 request(s) in 1m, 1 are needed: the pool gets 1.000 a second; watch \
+             each step longer, or begin with a greater one",
+        ),
+        (
+            &["5%"],
+            |spec, _| spec.watch = None,
+            "the canary's weight grows in steps, but nothing is watched: set a watch window, or leave the steps out",
+        ),
+        (&["25%", "5%"], |_, _| {}, "the weight steps do not ascend: 5% comes after 25%; put them in order"),
+    ];
+    for (steps, change, reason) in table {
+        let (mut spec, mut seen) = growing(steps);
+        change(&mut spec, &mut seen);
+        let error = roll(spec, &seen).unwrap_err();
+        assert_eq!(error.problems, [reason]);
+    }
+}
+
+#[test]
+fn what_weakens_the_steps_is_said() {
+    let (spec, mut seen) = growing(&["5.9%", "50%"]);
+    seen.pool.servers[0].weight = Weight::new(37).unwrap();
+    (seen.rate, seen.pool.sticky) = (None, Some("cookie \"SRV\"".to_owned()));
+    for (algorithm, says) in
+        [("source", "only with \"hash-type consistent\""), ("leastconn", "how long its requests take")]
+    {
+        seen.pool.algorithm = Some(algorithm.to_owned());
+        let warnings = roll(spec.clone(), &seen).unwrap().warnings;
+        assert_eq!(warnings.len(), 5, "{warnings:#?}");
+        assert!(warnings[0].contains(says), "{}", warnings[0]);
+        assert!(
+            warnings[1].starts_with("pool api_pool binds clients to servers by a cookie \"SRV\""),
+            "{}",
+            warnings[1]
+        );
+        assert_eq!(
+            warnings[2],
+            "api_pool/a has weight 37 in force, 100 is configured: the rollout will leave it at 100"
+        );
+        assert_eq!(
+            warnings[3],
+            "a step of 5.9% of api_pool/a's configured weight 100 can only be weight 5, 5.000%"
+        );
+        assert!(warnings[4].starts_with("the pool's traffic is not known"), "{}", warnings[4]);
+    }
+}
+
+#[test]
+fn a_weight_that_was_left_behind_is_said_and_a_rollback_gives_it_back() {
+    let mut seen = snapshot(&[("a", b"new"), ("b", b"old")]);
+    seen.pool.servers[0].weight = Weight::new(5).unwrap();
+    let plan = roll(spec(), &seen).unwrap();
+    assert_eq!(plan.warnings, ["api_pool/a has weight 5 in force, 100 is configured, and keeps it"]);
+    let old = Artifact { path: PathBuf::from("/tmp/old"), facts: facts(b"old") };
+    let plan = roll_back(spec(), old.clone(), PathBuf::from("/store"), &seen).unwrap();
+    assert_eq!(shown(&plan)[4..7], ["a: check-health", "a: weigh", "a: enable"]);
+    assert_eq!(plan.warnings, ["api_pool/a has weight 5 in force, 100 is configured, and gets that back"]);
+    // A node that needs nothing else is weighed alone.
+    let mut light = snapshot(&[("a", b"old"), ("b", b"old")]);
+    light.pool.servers[0].weight = Weight::new(5).unwrap();
+    assert_eq!(
+        shown(&roll_back(spec(), old, PathBuf::from("/store"), &light).unwrap()),
+        ["stage", "a: weigh"]
+    );
 }

@@ -304,6 +304,11 @@ async fn a_static_algorithm_refuses_weights_and_persistence_is_seen() {
     let error = balancer.set_weight(&node("n1"), weight(5)).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Refused, CallOutcome::NotApplied), "{error}");
     assert!(error.message().contains("static LB algorithm"), "{error}");
+    let pool = balancer.servers().await.unwrap();
+    assert_eq!(
+        (pool.algorithm.as_deref(), pool.sticky.as_deref()),
+        (Some("static-rr"), Some("cookie \"SRV\""))
+    );
     let description = balancer.describe().await.unwrap();
     assert_eq!(description.warnings.len(), 2, "{:?}", description.warnings);
     assert!(description.warnings[0].contains("\"SRV\""), "{:?}", description.warnings);

@@ -1,19 +1,21 @@
 //! Whole rollouts by the engine, with load through the balancer all the time.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
 use canary_core::control::Control;
 use canary_core::engine::{Backends, Order, Outcome, Report, WayBackSearch, roll_out};
-use canary_core::fleet::{Artifact, Digest};
+use canary_core::fleet::{Artifact, Digest, NodeId};
 use canary_core::journal::{Entry, MemoryJournal, RolloutId};
 use canary_core::plan;
 use canary_core::spec::{
-    Bound, Judging, OnInconclusive, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
+    Bound, Judging, OnInconclusive, ProgressiveWeights, RolloutSpec, Sli, SliJudging, WatchPolicy,
+    WatchSubject,
 };
-use canary_core::traits::{Clock as _, GateVerdict, Review, SliKind, SystemClock};
+use canary_core::traits::{Clock as _, GateVerdict, PoolState, Review, Server, SliKind, SystemClock};
 use canary_demo::load::{Load, LoadOptions, Summary};
 use canary_demo::service::Fault;
 use canary_local::{Sandbox, Totals};
@@ -56,6 +58,24 @@ struct Run {
     entries: Vec<Entry>,
     before: Digest,
     after: Digest,
+    /// The canary's requests and everybody's at each weight that it had while all nodes served.
+    shares: BTreeMap<u16, (u64, u64)>,
+}
+
+fn shares(readings: &[PoolState], canary: &NodeId) -> BTreeMap<u16, (u64, u64)> {
+    let mut shares = BTreeMap::<u16, (u64, u64)>::new();
+    for pair in readings.windows(2) {
+        let weight = |pool: &PoolState| pool.server(canary).unwrap().weight;
+        let all = |pool: &PoolState| pool.servers.iter().all(Server::serving);
+        if !all(&pair[0]) || !all(&pair[1]) || weight(&pair[0]) != weight(&pair[1]) {
+            continue;
+        }
+        let sum = |pool: &PoolState| pool.servers.iter().map(|server| server.served).sum::<u64>();
+        let own = |pool: &PoolState| pool.server(canary).unwrap().served;
+        let share = shares.entry(weight(&pair[0]).value()).or_default();
+        *share = (share.0 + own(&pair[1]) - own(&pair[0]), share.1 + sum(&pair[1]) - sum(&pair[0]));
+    }
+    shares
 }
 
 impl Run {
@@ -92,6 +112,11 @@ async fn plan_of(backends: &Backends, spec: RolloutSpec, artifact: Artifact, fle
 
 /// Rolls `v2` with those faults over three nodes of `v1`, under load.
 async fn run(dir: &Path, faults: &[Fault]) -> Run {
+    run_with(dir, faults, &[]).await
+}
+
+/// The same, the canary's weight in steps.
+async fn run_with(dir: &Path, faults: &[Fault], steps: &[&str]) -> Run {
     let fleet = sandbox(dir).await;
     let artifact = release(dir, "v2", faults);
     let clock = Arc::new(SystemClock::new());
@@ -99,6 +124,9 @@ async fn run(dir: &Path, faults: &[Fault]) -> Run {
     let backends = fleet.backends(journal, Vec::new(), clock.clone());
     let mut spec = fleet.spec();
     spec.watch = Some(watch());
+    let percents: Vec<_> = steps.iter().map(|step| step.parse().unwrap()).collect();
+    spec.weights = (!steps.is_empty())
+        .then(|| ProgressiveWeights { steps: percents, window: Some(Duration::from_secs(3)) });
     let options = LoadOptions { connections: 8, rate_per_second: Some(200), ..LoadOptions::default() };
     let load = Load::start(&fleet.url(), options).await.unwrap();
     load.wait_for(|summary| summary.ok > 20, DEADLINE).await.unwrap();
@@ -109,7 +137,21 @@ async fn run(dir: &Path, faults: &[Fault]) -> Run {
     let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
     let order = Order { rollout: RolloutId::new(clock.now(), 1), actor: "a test".to_owned(), reason: None };
     let permit = review.permit().unwrap();
-    let report = roll_out(&backends, plan, permit, order, &Control::default()).await.unwrap();
+    let canary = plan.spec.canary.clone();
+    let readings = Mutex::new(Vec::new());
+    let looking = async {
+        loop {
+            let pool = backends.lb.servers().await.unwrap();
+            readings.lock().unwrap().push(pool);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let control = Control::default();
+    let report = tokio::select! {
+        report = roll_out(&backends, plan, permit, order, &control) => report.unwrap(),
+        () = looking => unreachable!("it looks for ever"),
+    };
+    let shares = shares(&readings.into_inner().unwrap(), &canary);
 
     let seen = load.snapshot().ok;
     load.wait_for(|summary| summary.ok > seen + 50, DEADLINE).await.unwrap();
@@ -117,7 +159,7 @@ async fn run(dir: &Path, faults: &[Fault]) -> Run {
     let totals = fleet.balancer().totals();
     let entries = backends.journal.records().await.unwrap().into_iter().map(|record| record.entry).collect();
     fleet.shutdown().await.unwrap();
-    Run { report, summary, totals, entries, before, after }
+    Run { report, summary, totals, entries, before, after, shares }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,6 +172,21 @@ async fn a_good_release_goes_everywhere_and_nobody_notices() {
     assert!(run.summary.answers_of_version("v1") > 0 && run.summary.answers_of_version("v2") > 0);
     let probes = run.entries.iter().filter(|entry| matches!(entry, Entry::Observed { .. })).count();
     assert!(probes >= 4, "{probes} probes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_gets_the_share_of_each_step_and_its_whole_weight_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = run_with(dir.path(), &[], &["10%", "50%"]).await;
+    assert_eq!(run.report.outcome, Outcome::Completed { changed: true }, "{}", run.summary);
+    run.all_have(run.after);
+    assert_eq!((run.summary.failed_total, run.totals.own_answers), (0, 0), "{}", run.summary);
+    assert_eq!(run.shares.keys().copied().collect::<Vec<_>>(), [10, 50, 100]);
+    for (weight, (own, all)) in &run.shares {
+        let (seen, planned) = (*own as f64 / *all as f64, f64::from(*weight) / f64::from(200 + weight));
+        assert!(*all > 100 && (seen / planned - 1.0).abs() < 0.25, "weight {weight}: {own} of {all}");
+    }
+    println!("{:?}", run.shares);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! The canary's way to its whole weight.
 
 use super::*;
-use crate::analysis::Number as Rate;
+use crate::analysis::{Number as Rate, Verdict};
 use crate::journal::rollouts;
 use crate::plan::Step;
 use crate::spec::ProgressiveWeights;
@@ -127,6 +127,9 @@ async fn a_weight_that_a_restart_of_the_balancer_lost_is_set_again() {
 #[derive(Debug, Default)]
 struct Restarts {
     world: std::sync::Mutex<Option<World>>,
+    /// Does not answer the first look after that instead.
+    away: Option<World>,
+    struck: std::sync::Mutex<bool>,
 }
 
 impl std::fmt::Display for Restarts {
@@ -138,7 +141,13 @@ impl std::fmt::Display for Restarts {
 impl crate::traits::EventSink for Restarts {
     fn emit(&self, event: &crate::traits::Event<'_>) {
         let crate::traits::Event::Recorded(record) = event else { return };
-        if matches!(&record.entry, Entry::Observed { step, .. } if step.stage == 1)
+        let Entry::Observed { step, .. } = &record.entry else { return };
+        if let Some(world) = self.away.as_ref().filter(|_| step.stage == 1)
+            && !std::mem::replace(&mut *self.struck.lock().unwrap(), true)
+        {
+            world.fail("servers", 1, transient);
+        }
+        if step.stage == 1
             && let Some(world) = self.world.lock().unwrap().take()
         {
             world.state().balancer_restarts = true;
@@ -286,4 +295,41 @@ async fn the_pools_traffic_is_asked_of_the_metrics_and_else_of_the_balancer() {
     assert_eq!(scene.backends.rate(&scene.spec).await, Rate::new(100.0 / 60.0), "100 in a window of 60 s");
     scene.spec.watch = None;
     assert_eq!(scene.backends.rate(&scene.spec).await, None, "nothing came in two seconds");
+}
+
+#[tokio::test]
+async fn a_canary_that_gets_less_than_its_share_is_not_judged() {
+    let mut scene = Scene::new(Behaviour::Good);
+    scene.world.state().shunned = Some(node("a"));
+    let report = scene.run().await;
+    let Outcome::Inconclusive { why, then: AfterHold::Kept } = &report.outcome else { panic!("{report:?}") };
+    let share = "the canary got 0% of 2000 requests, its weight stands for 33.33% (within 20.88%)";
+    assert!(why.ends_with(&format!("last: {share}")), "{why}");
+    let greens = scene.entries().await.into_iter().filter(
+        |entry| matches!(entry, Entry::Observed { observation, .. } if observation.verdict != Verdict::Hold),
+    );
+    assert_eq!(greens.count(), 0, "the metrics were fine all the time");
+    // What is bad is bad with any share.
+    scene = Scene::new(Behaviour::Errors);
+    scene.world.state().shunned = Some(node("a"));
+    assert!(matches!(scene.run().await.outcome, Outcome::RolledBack { .. }));
+}
+
+#[tokio::test]
+async fn a_stage_whose_weight_cannot_be_seen_is_not_judged() {
+    let scene = scene(Behaviour::Good);
+    let plan = scene.plan().await;
+    let away = Arc::new(Restarts { away: Some(scene.world.clone()), ..Restarts::default() });
+    let mut backends = scene.backends.clone();
+    backends.sinks = vec![away as _];
+    let report = roll_out(&backends, plan, permit(), order(), &Control::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    let held = scene.entries().await.into_iter().filter_map(|entry| match entry {
+        Entry::Observed { step, observation, .. } if observation.verdict == Verdict::Hold => {
+            Some((step.stage, observation.reason()))
+        }
+        _ => None,
+    });
+    let said = "the canary's weight cannot be seen: world: a call: unreachable: away".to_owned();
+    assert_eq!(held.collect::<Vec<_>>(), [(1, said)], "one look failed, and the next did not");
 }

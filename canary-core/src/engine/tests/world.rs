@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) faults: BTreeMap<&'static str, VecDeque<BackendError>>,
     /// The metrics store is away.
     pub(super) metrics_down: bool,
+    /// Between two reads everybody but this node is sent a thousand requests.
+    pub(super) shunned: Option<NodeId>,
     /// The balancer forgets all drains at the next read.
     pub(super) balancer_restarts: bool,
     /// The next call of this operation takes two seconds, in which the balancer forgets all drains.
@@ -191,6 +193,10 @@ impl LoadBalancer for World {
         state.take_effect();
         if std::mem::take(&mut state.balancer_restarts) {
             state.forget_drains();
+        }
+        let shunned = state.shunned.clone();
+        for (name, n) in state.nodes.iter_mut().filter(|_| shunned.is_some()) {
+            n.served += if Some(name) == shunned.as_ref() { 0 } else { 1000 };
         }
         let there = state.nodes.iter().filter(|(name, _)| Some(*name) != state.no_server.as_ref());
         let servers = there.map(|(name, n)| Server {
