@@ -1,132 +1,17 @@
 //! The judges of a watch, in whole rollouts: nodes with counters of their own.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-
+use super::store::Store;
 use super::*;
 use crate::analysis::odds::OddsVerdict;
 use crate::analysis::{HoldKind, Number, Ratio, Verdict, WatchState};
-use crate::fleet::NodeId;
 use crate::spec::{CommonFault, HoldBudget, OddsRules, Unproven};
-use crate::traits::{
-    CounterHistory, CounterQuery, CounterSeries, Counters, ExecutedQuery, NodeGrowth, Reading, Sample,
-    SliFacts, SliQuery, SliSource, Subject,
-};
-
-/// Requests a second on each node.
-const RATE: u64 = 100;
-
-/// A store of nodes' counters: each fails a share of its requests, given in a million.
-#[derive(Debug)]
-struct Store {
-    world: World,
-    ppm: BTreeMap<&'static str, u64>,
-    /// The canary's, once it runs the release.
-    release_ppm: u64,
-    past: bool,
-    away: AtomicBool,
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("store")
-    }
-}
-
-impl Store {
-    fn ppm(&self, node: &NodeId) -> u64 {
-        let new = self.world.state().nodes[node].running == Digest::of(NEW);
-        if new { self.release_ppm } else { self.ppm.get(node.as_str()).copied().unwrap_or(1000) }
-    }
-
-    /// Good requests and all of them in a span of time; failures come evenly.
-    fn counted(seconds: u64, ppm: u64) -> Vec<u64> {
-        let all = seconds * RATE;
-        vec![all - all * ppm / 1_000_000, all]
-    }
-
-    fn answer<T>(&self, value: T) -> Result<T, BackendError> {
-        let away = self.away.load(Ordering::Relaxed);
-        if away {
-            Err(BackendError::new(ErrorKind::Unreachable, "store", "query", "refused"))
-        } else {
-            Ok(value)
-        }
-    }
-}
-
-#[async_trait]
-impl SliSource for Store {
-    fn by_node(&self) -> bool {
-        true
-    }
-
-    async fn sample(&self, queries: &[SliQuery]) -> Vec<Result<Sample, BackendError>> {
-        let one = |query: &SliQuery| {
-            let Subject::Nodes(nodes) = &query.subject else { panic!("{query:?}") };
-            let ppm = nodes.iter().map(|node| self.ppm(node)).sum::<u64>() as f64 / nodes.len() as f64;
-            let reading = Reading::Value { value: Number::new(ppm / 1e6).unwrap() };
-            let sample =
-                Sample { reading, events: Some(6000), age: None, warnings: Vec::new(), queries: Vec::new() };
-            self.answer(sample)
-        };
-        queries.iter().map(one).collect()
-    }
-
-    async fn describe(&self, _: &SliQuery) -> Result<SliFacts, BackendError> {
-        Ok(SliFacts { series: 1, largest_bound: None, scrape_interval: None })
-    }
-
-    fn counts(&self) -> bool {
-        true
-    }
-
-    async fn counters(&self, queries: &[CounterQuery]) -> Vec<Result<Counters, BackendError>> {
-        let series = |query: &CounterQuery, node: &NodeId| CounterSeries {
-            node: node.clone(),
-            series: String::new(),
-            at: query.at,
-            values: Self::counted(query.at.as_millis() / 1000, self.ppm(node)),
-        };
-        let one = |query: &CounterQuery| {
-            let series = query.nodes.iter().map(|node| series(query, node)).collect();
-            self.answer(Counters { series, ..Counters::default() })
-        };
-        queries.iter().map(one).collect()
-    }
-
-    async fn history(
-        &self,
-        query: &CounterQuery,
-        covers: Duration,
-        step: Duration,
-    ) -> Result<CounterHistory, BackendError> {
-        if !self.past {
-            return Err(BackendError::new(ErrorKind::Unsupported, "store", "history", "no past is kept"));
-        }
-        let steps = covers.as_secs() / step.as_secs();
-        let nodes = query.nodes.iter().map(|node| NodeGrowth {
-            node: node.clone(),
-            steps: (0..steps).map(|_| Self::counted(step.as_secs(), 1000)).collect(),
-        });
-        let executed = ExecutedQuery { query: "the past".to_owned(), reply: String::new() };
-        let history = CounterHistory {
-            step,
-            bounds: Vec::new(),
-            nodes: nodes.collect(),
-            warnings: Vec::new(),
-            queries: vec![executed],
-        };
-        self.answer(history)
-    }
-}
 
 /// A rollout whose release fails `release_ppm` of its requests, peers `peer_ppm`, with a bound of 5 %, watched by the
 /// comparison alone.
-fn compared(release_ppm: u64, peer_ppm: u64, past: bool) -> (Scene, Arc<Store>) {
+pub(super) fn compared(release_ppm: u64, peer_ppm: u64, past: bool) -> (Scene, Arc<Store>) {
     let mut scene = Scene::new(Behaviour::Good);
     let store = Arc::new(Store {
         world: scene.world.clone(),
@@ -134,6 +19,9 @@ fn compared(release_ppm: u64, peer_ppm: u64, past: bool) -> (Scene, Arc<Store>) 
         release_ppm,
         past,
         away: AtomicBool::new(false),
+        forgets_once: AtomicBool::new(false),
+        bursts: AtomicBool::new(false),
+        reads: Mutex::new(None),
     });
     scene.backends.sli = Some(store.clone());
     let watch = scene.spec.watch.as_mut().unwrap();
@@ -150,7 +38,7 @@ fn compared(release_ppm: u64, peer_ppm: u64, past: bool) -> (Scene, Arc<Store>) 
 }
 
 /// The watch as the journal tells it.
-async fn state(scene: &Scene) -> WatchState {
+pub(super) async fn state(scene: &Scene) -> WatchState {
     let records = scene.backends.journal.records().await.unwrap();
     crate::journal::rollouts(&records)[0].history.watch().unwrap().clone()
 }

@@ -10,9 +10,11 @@ mod judges;
 mod looks;
 mod out;
 mod preflight;
+mod probes;
 mod proof;
 mod restart;
 mod stage;
+mod store;
 mod weights;
 mod world;
 
