@@ -90,7 +90,7 @@ fn assert_is_a_report(page: &Path, end: &str) {
 fn shape(line: &str) -> String {
     let words = line
         .split_whitespace()
-        .map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "N" } else { word });
+        .map(|word| if word.contains(|c: char| c.is_ascii_digit() || c == '/') { "N" } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
 

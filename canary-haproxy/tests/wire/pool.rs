@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Backend, Haproxy, PATIENCE, node, pool, two_nodes, until};
+use crate::support::{Backend, Haproxy, PATIENCE, node, pool, two_nodes, until, without_checks};
 use canary_core::fleet::{HttpPath, PoolName};
 use canary_core::traits::{
-    AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, PoolState, Retry, Server,
-    Weight,
+    AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, Retry, Server, Weight,
 };
 use canary_haproxy::codec::SocketLevel;
 use canary_haproxy::{Command, HaproxyConfig, HaproxyLoadBalancer, TcpTransport, Transport, UnixTransport};
@@ -327,11 +326,6 @@ async fn tcp_does_what_the_unix_socket_does() {
     let transport = Box::new(TcpTransport::new(haproxy.control.to_string()));
     let balancer = HaproxyLoadBalancer::new(transport, HaproxyConfig::new(pool()));
     balancer.set_admin(&node("n1"), AdminState::Drain).await.unwrap();
-    // A health check may end between the two reads.
-    let without_checks = |mut pool: PoolState| {
-        pool.servers.iter_mut().for_each(|server| server.operational = Operational::Up);
-        pool
-    };
     let (over_tcp, over_unix) =
         (balancer.servers().await.unwrap(), haproxy.balancer().servers().await.unwrap());
     assert_eq!(without_checks(over_tcp), without_checks(over_unix));
