@@ -64,6 +64,12 @@ pub enum HoldReason {
         /// The baseline's value.
         baseline: Number,
     },
+    /// Outside the bound for the first time, and worse than the baseline: nodes are sampled at different moments, so that trouble
+    /// of all of them shows on one before the others. The next probe confirms it.
+    Unconfirmed {
+        /// The baseline's value.
+        baseline: Number,
+    },
     /// The score is neither high enough nor low enough.
     Score {
         /// The weight of green SLIs over all.
@@ -106,7 +112,7 @@ pub enum HoldKind {
     Uncalibrated,
     /// [`HoldReason::NoisierThanHistory`].
     NoisierThanHistory,
-    /// [`HoldReason::CommonFault`].
+    /// [`HoldReason::CommonFault`] and [`HoldReason::Unconfirmed`].
     CommonFault,
     /// [`HoldReason::Score`].
     Score,
@@ -180,7 +186,7 @@ impl HoldReason {
             Self::Filling => HoldKind::Filling,
             Self::Uncalibrated { .. } => HoldKind::Uncalibrated,
             Self::NoisierThanHistory { .. } => HoldKind::NoisierThanHistory,
-            Self::CommonFault { .. } => HoldKind::CommonFault,
+            Self::CommonFault { .. } | Self::Unconfirmed { .. } => HoldKind::CommonFault,
             Self::Score { .. } => HoldKind::Score,
             Self::Share { .. } => HoldKind::Share,
         }
@@ -214,6 +220,13 @@ impl fmt::Display for HoldReason {
             }
             Self::NoisierThanHistory { evidence } => {
                 write!(f, "worse than the baseline, but noisier than before the release: {evidence}")
+            }
+            Self::Unconfirmed { baseline } => {
+                write!(
+                    f,
+                    "outside the bound, the baseline is at {}: the next probe confirms it",
+                    round(*baseline)
+                )
             }
             Self::CommonFault { baseline } => {
                 write!(

@@ -153,8 +153,8 @@ pub fn judge(sli: &Sli, answer: Result<Sample, String>, filling: bool) -> Judged
 
 impl JudgedSli {
     /// Notes what the baseline has. Where it is outside the bound as well and the canary not `much_worse` times as bad, red
-    /// becomes a hold.
-    pub fn share_fault(&mut self, baseline: Number, much_worse: f64) {
+    /// becomes a hold; red for the first time (`confirmed` is false) as well, since the baseline may be sampled a little later.
+    pub fn share_fault(&mut self, baseline: Number, much_worse: f64, confirmed: bool) {
         let alike = |value: Number| match self.bound {
             Bound::Below(_) => value.value() <= baseline.value() * much_worse,
             Bound::Above(_) => value.value() * much_worse >= baseline.value(),
@@ -162,6 +162,8 @@ impl JudgedSli {
         let outside = !self.bound.holds(baseline.value());
         if self.verdict == SliVerdict::Red && outside && self.value.is_some_and(alike) {
             self.verdict = SliVerdict::Hold { why: HoldReason::CommonFault { baseline } };
+        } else if self.verdict == SliVerdict::Red && !confirmed {
+            self.verdict = SliVerdict::Hold { why: HoldReason::Unconfirmed { baseline } };
         }
     }
 }

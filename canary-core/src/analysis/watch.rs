@@ -164,6 +164,8 @@ pub struct WatchState {
     pub latest: Option<(Verdict, String)>,
     /// The counts of patience.
     pub patience: ThresholdState,
+    /// The SLIs whose last probe waits to be confirmed.
+    pub unconfirmed: BTreeSet<String>,
     /// What the comparison is fixed to, once it began.
     pub comparison: Option<Comparison>,
     /// Its polls.
@@ -196,6 +198,7 @@ impl WatchState {
             held_for: BTreeMap::new(),
             latest: None,
             patience: ThresholdState::new(),
+            unconfirmed: BTreeSet::new(),
             comparison: None,
             polls: Vec::new(),
         }
@@ -222,6 +225,10 @@ impl WatchState {
         if let Some(patience) = &observation.patience {
             self.patience = patience.state;
         }
+        let waits = |judged: &&JudgedSli| {
+            matches!(&judged.verdict, SliVerdict::Hold { why: HoldReason::Unconfirmed { .. } })
+        };
+        self.unconfirmed = observation.slis.iter().filter(waits).map(|judged| judged.sli.clone()).collect();
         self.polls.extend(observation.compared.as_deref().cloned());
     }
 

@@ -138,6 +138,7 @@ fn judging_tells_every_hold() {
         HoldReason::NoisierThanHistory { evidence: "…".to_owned() },
         HoldReason::Score { green: 2, all: 3 },
         HoldReason::CommonFault { baseline: number("0.03") },
+        HoldReason::Unconfirmed { baseline: number("0.001") },
         HoldReason::share(ShareHold::Off {
             share: ShareSeen::of(0.5, 100, 1000, SHARE_TOLERANCE).unwrap(),
             causes: vec![ShareCause::Sticky { by: "cookie \"SRV\"".to_owned() }],
@@ -161,6 +162,7 @@ fn judging_tells_every_hold() {
             | HoldReason::Uncalibrated { .. }
             | HoldReason::NoisierThanHistory { .. }
             | HoldReason::CommonFault { .. }
+            | HoldReason::Unconfirmed { .. }
             | HoldReason::Share { .. }
             | HoldReason::Score { .. } => format!("`{hold}`"),
         };

@@ -38,7 +38,7 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             let state = cx.history().paused_watch().cloned().unwrap_or_else(|| WatchState::new(at));
             // The node was in rotation before the pause; its whole window may be looked at.
             let window = policy.rate_window.max(policy.interval);
-            let slis = slis(cx, policy, *source, at, window).await;
+            let slis = slis(cx, policy, *source, at, window, &state).await;
             let observation = Observation::judged(policy, state.patience, (at, window), slis, None, holds);
             let (verdict, reason) = (observation.verdict, observation.reason());
             let rollout = cx.recorder.rollout.clone();

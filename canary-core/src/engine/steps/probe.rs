@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::analysis::{JudgedSli, Number, Whose, judge};
+use crate::analysis::{JudgedSli, Number, WatchState, Whose, judge};
 use crate::engine::cx::StepCx;
 use crate::fleet::NodeId;
 use crate::plan::{Action, Step};
@@ -19,6 +19,7 @@ pub(super) async fn slis(
     source: &dyn SliSource,
     at: Timestamp,
     window: Duration,
+    state: &WatchState,
 ) -> Vec<JudgedSli> {
     let ask =
         |sli: &Sli, subject| SliQuery { name: sli.name.clone(), kind: sli.kind.clone(), subject, window, at };
@@ -40,7 +41,8 @@ pub(super) async fn slis(
         judged[sli].beside.insert(whose, value);
         if whose == Whose::Baseline && policy.judging.common_fault == CommonFault::Hold {
             let much_worse = policy.slis[sli].judging.much_worse(&policy.slis[sli].kind);
-            judged[sli].share_fault(value, much_worse);
+            let confirmed = state.unconfirmed.contains(&judged[sli].sli);
+            judged[sli].share_fault(value, much_worse, confirmed);
         }
     }
     judged

@@ -111,7 +111,7 @@ async fn observe(
 ) -> Result<Observation, Failure> {
     let at = cx.backends.clock.now();
     let window = state.look_back(policy, at);
-    let slis = slis(cx, policy, source, at, window).await;
+    let slis = slis(cx, policy, source, at, window, state).await;
     let (compared, mut holds) = match comparing {
         Some(comparing) => comparing.poll(cx, at, state).await?,
         None => (None, Vec::new()),

@@ -100,7 +100,10 @@ async fn a_bound_that_all_nodes_break_alike_holds_where_that_is_wanted() {
             Outcome::Inconclusive { why, .. } if held => {
                 assert!(why.contains("outside the bound as the baseline is (0.07)"), "{why}");
             }
-            Outcome::RolledBack { .. } if !held => {}
+            Outcome::RolledBack { .. } if !held => {
+                let needed = if common_fault == CommonFault::Hold { 2 } else { 1 };
+                assert_eq!(state(&scene).await.probes, needed, "the baseline may be sampled later");
+            }
             other => panic!("{common_fault:?}, {peer_ppm}: {other:?}"),
         }
     }
