@@ -38,6 +38,8 @@ pub(crate) fn refused(
     project: &ProjectName,
 ) -> BackendError {
     let said = quote(&fault.message);
+    // What a daemon answers while it starts or stops: 503, or 500 to what it was in the middle of.
+    let stopping = fault.code == 503 || (fault.code == 500 && said.ends_with("shutting down"));
     let kind_and_text = match (fault.code, node) {
         (404, _) if said == "Project not found" => {
             (ErrorKind::NotFound, format!("there is no project {project}"))
@@ -59,8 +61,7 @@ pub(crate) fn refused(
         ),
         _ if no_space(&said) => (ErrorKind::Exhausted, said),
         (404, _) => (ErrorKind::NotFound, said),
-        // What a daemon answers while it starts or stops.
-        (503, _) => (ErrorKind::Unreachable, format!("the daemon takes no requests now: {said}")),
+        _ if stopping => (ErrorKind::Unreachable, format!("the daemon takes no requests now: {said}")),
         (500.., _) => (ErrorKind::Other, said),
         _ => (ErrorKind::Refused, said),
     };
@@ -68,7 +69,7 @@ pub(crate) fn refused(
     let error = BackendError::new(kind, BACKEND, operation, text).with("status", fault.code);
     // A server error may come after the work was begun; a refusal comes before it.
     let error = match fault.code {
-        503 => error.transient(RETRY_AFTER),
+        _ if stopping => error.transient(RETRY_AFTER),
         500.. => error,
         _ => error.outcome_is(CallOutcome::NotApplied),
     };
@@ -139,13 +140,18 @@ mod tests {
                 "Shutting down",
                 "incus: exec: unreachable: the daemon takes no requests now: Shutting down (status=503, node=backend-api-1)",
             ),
+            (
+                500,
+                "Incus is shutting down",
+                "incus: exec: unreachable: the daemon takes no requests now: Incus is shutting down (status=500, node=backend-api-1)",
+            ),
         ];
         for (code, message, expected) in cases {
             let fault = Fault { code, message: message.to_owned() };
             let error = refused(&fault, "exec", Some(&node), &project);
             assert_eq!(error.to_string(), expected);
             let passes = matches!(error.retry(), Retry::Transient { .. });
-            assert_eq!(passes, code == 503, "{message}");
+            assert_eq!(passes, code == 503 || message.contains("shutting down"), "{message}");
             let outcome = if code >= 500 { CallOutcome::Unknown } else { CallOutcome::NotApplied };
             assert_eq!(error.outcome(), outcome, "{message}");
         }

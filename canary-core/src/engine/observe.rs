@@ -111,9 +111,10 @@ impl Backends {
     /// How many requests a second the pool gets: by the metrics store over the last rate window, else by the balancer's counters
     /// over two seconds; `None` where neither tells, or the counters grew too little to tell. Changes nothing.
     pub async fn rate(&self, spec: &RolloutSpec) -> Option<Number> {
+        // A store that was begun a moment ago has no two samples yet, and says that there is nothing.
         match self.rate_by_metrics(spec).await {
-            Some(rate) => Some(rate),
-            None => self.rate_by_balancer().await,
+            Some(rate) if rate.value() > 0.0 => Some(rate),
+            other => self.rate_by_balancer().await.or(other),
         }
     }
 
