@@ -21,6 +21,10 @@ impl Share {
             Ok(pool) => pool,
             Err(error) => return cx.plan.stage_at(cx.step).map(|_| ShareHold::Unknown { error }),
         };
+        if pool.server(node).is_none() && cx.plan.stage_at(cx.step).is_some() {
+            let error = format!("pool {} has no server {node} now", pool.pool);
+            return Some(ShareHold::Unknown { error });
+        }
         let planned = pool.server(node).and_then(|server| weigh::wanted(cx, server));
         self.memory.look(&pool, node, planned);
         self.memory.hold(&pool, node, planned)
