@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Backend, Haproxy, PATIENCE, node, pool, two_nodes, until, without_checks};
+use crate::support::{Backend, Haproxy, PATIENCE, node, pool, read_alike, two_nodes, until};
 use canary_core::fleet::{HttpPath, PoolName};
 use canary_core::traits::{
     AdminState, CallOutcome, ErrorKind, HealthCheck, LoadBalancer, Operational, Retry, Server, Weight,
@@ -326,9 +326,7 @@ async fn tcp_does_what_the_unix_socket_does() {
     let transport = Box::new(TcpTransport::new(haproxy.control.to_string()));
     let balancer = HaproxyLoadBalancer::new(transport, HaproxyConfig::new(pool()));
     balancer.set_admin(&node("n1"), AdminState::Drain).await.unwrap();
-    let (over_tcp, over_unix) =
-        (balancer.servers().await.unwrap(), haproxy.balancer().servers().await.unwrap());
-    assert_eq!(without_checks(over_tcp), without_checks(over_unix));
+    read_alike("TCP and the Unix socket to say the same", &balancer, &haproxy.balancer()).await;
     let text = balancer.to_string();
     assert_eq!(text, format!("haproxy api_pool (tcp socket {})", haproxy.control));
     let error = balancer.check_through(&health("/", Duration::from_secs(1))).await.unwrap_err();

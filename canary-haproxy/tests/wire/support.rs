@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use canary_core::fleet::{NodeId, PoolName};
-use canary_core::traits::{LoadBalancer, Operational, PoolState};
+use canary_core::traits::{LoadBalancer, PoolState};
 use canary_haproxy::{HaproxyConfig, HaproxyLoadBalancer, UnixTransport};
 pub(crate) use canary_testkit::TestServer as Backend;
 use tokio::net::TcpListener;
@@ -199,8 +199,8 @@ fn spawn(binary: &Path, dir: &Path, more: &[&str]) -> Child {
         .unwrap()
 }
 
-/// A pool as if every check had passed: one may end between two reads.
-pub(crate) fn without_checks(mut pool: PoolState) -> PoolState {
-    pool.servers.iter_mut().for_each(|server| server.operational = Operational::Up);
-    pool
+/// Waits until two balancers read the very same pool, operational states too: a health check may end between two reads.
+pub(crate) async fn read_alike(what: &str, one: &HaproxyLoadBalancer, other: &HaproxyLoadBalancer) {
+    until(what, async || (one.servers().await.unwrap() == other.servers().await.unwrap()).then_some(()))
+        .await;
 }
