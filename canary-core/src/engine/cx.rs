@@ -147,25 +147,32 @@ impl<'a> StepCx<'a> {
     /// Reads the pool and the step's node in it.
     pub(super) async fn server(&self) -> Result<(PoolState, Server), Failure> {
         let pool = self.pool().await?;
-        self.in_pool(pool)
+        self.in_pool(pool).await
     }
 
     /// Asks for an admin state of the step's node, and gives the pool and the node as read back.
     pub(super) async fn set_admin(&self, state: AdminState) -> Result<(PoolState, Server), Failure> {
         let node = self.node()?;
         let pool = self.call(|| self.backends.lb.set_admin(node, state)).await?;
-        self.in_pool(pool)
+        self.in_pool(pool).await
     }
 
-    /// The step's node in a pool.
-    pub(super) fn in_pool(&self, pool: PoolState) -> Result<(PoolState, Server), Failure> {
+    /// The step's node in a pool. One reply that leaves it out may be a partial one: it is looked for again before it is
+    /// believed to be gone.
+    pub(super) async fn in_pool(&self, mut pool: PoolState) -> Result<(PoolState, Server), Failure> {
         let node = self.node()?;
-        match pool.server(node).cloned() {
-            Some(server) => Ok((pool, server)),
-            None => Err(Failure::new(
-                FailureClass::Backend,
-                format!("pool {} no longer has a server {node}", pool.pool),
-            )),
+        let mut looks = 0;
+        loop {
+            if let Some(server) = pool.server(node).cloned() {
+                return Ok((pool, server));
+            }
+            if looks == LOOKS_FOR_MISSING {
+                let message = format!("pool {} no longer has a server {node}", pool.pool);
+                return Err(Failure::new(FailureClass::Backend, message));
+            }
+            looks += 1;
+            self.backends.clock.sleep(LOOK_AGAIN_AFTER).await;
+            pool = self.pool().await?;
         }
     }
 
@@ -191,6 +198,9 @@ impl<'a> StepCx<'a> {
     }
 }
 
+/// How often a server that a reply leaves out is looked for again, and after how long.
+const LOOKS_FOR_MISSING: u32 = 2;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// The pause after the first look; grows by half up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);

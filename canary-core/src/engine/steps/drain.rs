@@ -66,7 +66,7 @@ async fn take_out(
             lb.set_admin(node, AdminState::Drain).await.map(Ok)
         });
         match asked.await? {
-            Ok(after) => return cx.in_pool(after),
+            Ok(after) => return cx.in_pool(after).await,
             Err(fewer) => (pool, serves) = (fewer, true),
         }
     }

@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use super::drain;
 use crate::engine::cx::{Failure, StepCx};
+use crate::engine::outcome::FailureClass;
 use crate::journal::StepStatus;
 use crate::plan::{Action, Direction};
 use crate::traits::{AdminState, BackendError};
 
 /// For how long a look at the balancer is trusted. A shorter time would cost a look at every node that is rolled.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// How often a drain that the balancer refuses is asked for on the way back.
+const ASKED_AGAIN: u32 = 3;
 
 /// Keeps the step's node out of rotation while the step lasts.
 pub(super) struct OutOfRotation<'c, 'a> {
@@ -58,10 +62,21 @@ impl<'c, 'a> OutOfRotation<'c, 'a> {
         if !self.due() {
             return Ok(());
         }
-        match self.drained().await {
-            Err(failure) if self.cx.step.direction == Direction::Forward => Err(failure),
-            _ => Ok(()),
+        for _ in 0..ASKED_AGAIN {
+            match self.drained().await {
+                Err(failure) if self.cx.step.direction == Direction::Forward => return Err(failure),
+                // One refusal may be a passing one: a balancer that answers, and sends requests there, is asked again.
+                Err(failure) if failure.class != FailureClass::TimedOut && self.in_rotation().await => {}
+                _ => break,
+            }
         }
+        Ok(())
+    }
+
+    async fn in_rotation(&self) -> bool {
+        let Ok(node) = self.cx.node() else { return false };
+        let pool = self.cx.backends.lb.servers().await;
+        pool.is_ok_and(|pool| pool.server(node).is_some_and(|server| server.admin == AdminState::Ready))
     }
 
     /// As [`StepCx::call`], for what changes the node: before every further try it is seen out of rotation, since one that

@@ -64,21 +64,47 @@ async fn a_balancer_that_does_not_answer_keeps_no_service_from_coming_up() {
     assert_eq!(drained_again(&scene.entries().await, Action::CheckHealth), None);
 }
 
-/// Rolls a canary back that fails its health; an installation takes long, and the balancer cannot be read after it.
-async fn unread_after(direction: Direction) -> (Scene, Report) {
+/// Rolls a canary back that fails its health; what happens while `direction`'s installation takes long is `meanwhile`'s.
+async fn during_install(direction: Direction, meanwhile: fn(&World)) -> (Scene, Report) {
     let scene = Scene::new(Behaviour::Unhealthy);
     let install = Step { direction, ..Step::forward(&node("a"), Action::Install) };
     let (plan, world) = (scene.plan().await, scene.world.clone());
     let sink = On(Mutex::new(Box::new(move |entry: &Entry| {
         if matches!(entry, Entry::StepStarted { step, .. } if *step == install) {
             world.state().slow = Some("install");
-            world.fail("servers", 1, refused);
+            meanwhile(&world);
         }
     })));
     let mut backends = scene.backends.clone();
     backends.sinks.push(Arc::new(sink));
     let report = roll_out(&backends, plan, permit(), order(), &Control::default()).await.unwrap();
     (scene, report)
+}
+
+async fn unread_after(direction: Direction) -> (Scene, Report) {
+    during_install(direction, |world| world.fail("servers", 1, refused)).await
+}
+
+#[tokio::test]
+async fn a_drain_that_is_refused_once_on_the_way_back_is_asked_for_again() {
+    // The world itself refuses to restart a node that serves.
+    let (scene, report) = during_install(Direction::Back, |world| {
+        world.state().balancer_restarts = true;
+        world.fail("set_admin", 1, refused);
+    })
+    .await;
+    assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{}", report.outcome);
+    let drains = scene.effects().iter().filter(|effect| *effect == "a drain").count();
+    assert_eq!((scene.installed("a"), drains), (Digest::of(OLD), 2), "{:?}", scene.effects());
+}
+
+#[tokio::test]
+async fn a_server_that_a_reply_leaves_out_is_looked_for_again() {
+    let scene = Scene::new(Behaviour::Good);
+    let plan = scene.plan().await;
+    scene.world.state().left_out = [node("a"), node("a")].into();
+    let report = roll_out(&scene.backends, plan, permit(), order(), &Control::default()).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
 }
 
 #[tokio::test]

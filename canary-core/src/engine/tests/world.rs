@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) slow: Option<&'static str>,
     /// A server that the pool does not have.
     pub(super) no_server: Option<NodeId>,
+    /// Servers that the next looks at the pool leave out, one a look.
+    pub(super) left_out: VecDeque<NodeId>,
     /// Requests through the balancer are answered 502.
     pub(super) answers_badly: bool,
     /// No request reaches a node.
@@ -198,7 +200,10 @@ impl LoadBalancer for World {
         for (name, n) in state.nodes.iter_mut().filter(|_| shunned.is_some()) {
             n.served += if Some(name) == shunned.as_ref() { 0 } else { 1000 };
         }
-        let there = state.nodes.iter().filter(|(name, _)| Some(*name) != state.no_server.as_ref());
+        let left_out = state.left_out.pop_front();
+        let there = state.nodes.iter().filter(|(name, _)| {
+            Some(*name) != state.no_server.as_ref() && Some(*name) != left_out.as_ref()
+        });
         let servers = there.map(|(name, n)| Server {
             node: name.clone(),
             address: None,
