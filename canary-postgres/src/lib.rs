@@ -2,6 +2,7 @@
 
 mod changes;
 mod config;
+pub mod contract;
 mod convention;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -1,0 +1,19 @@
+//! The SQL contract of a service: what its sources ask of the database, as a file that is reviewed in git.
+//!
+//! ```text
+//!  sources ─► extract (syn) ─► Contract ─► sql-contract.lock ─► checked against live schemas, shadows and migrations
+//!                                  └─────► generate: a test suite for the service's own repository
+//! ```
+//!
+//! [`Contract`] is plain data. What could not be read is part of it ([`Coverage`]): a proof such as "nobody reads this
+//! column" holds only where the coverage is complete.
+
+mod lock;
+mod model;
+
+pub use lock::LockError;
+pub use model::{
+    Binding, Budgets, Column, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, Field, Limit,
+    Override, Place, PoolLibrary, PoolSettings, Query, QueryHash, QueryUse, RowKind, RowStruct, RustType,
+    Setting, SourceKind, Unreadable, Unresolved,
+};
