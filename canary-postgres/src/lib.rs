@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod changes;
+#[cfg(feature = "live")]
+pub mod cluster;
 mod config;
 pub mod contract;
 mod convention;
