@@ -10,6 +10,8 @@ mod convention;
 pub mod fuzzing;
 mod gate;
 mod git;
+#[cfg(feature = "live")]
+pub mod live;
 mod review;
 mod rules;
 mod source;

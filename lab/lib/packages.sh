@@ -82,6 +82,19 @@ without_service_starts() {
   return "$code"
 }
 
+# PostgreSQL's programs are wanted, no cluster of the package's own.
+without_postgres_cluster() {
+  local conf=/etc/postgresql-common/createcluster.d/canary-lab.conf made="" code=0
+  if [[ ! -e $conf ]]; then
+    mkdir -p "${conf%/*}"
+    printf 'create_main_cluster = false\n' >"$conf"
+    made=1
+  fi
+  ("$@") || code=$?
+  [[ -z $made ]] || rm -f "$conf"
+  return "$code"
+}
+
 apt_install() {
   step "apt install $1" 900 env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${@:2}"
@@ -106,7 +119,7 @@ lab_install() {
   step "apt update" 300 apt-get update
   enable_backports
   step "apt update" 300 apt-get update
-  without_service_starts apt_install tools "${LAB_PACKAGES[@]}"
+  without_service_starts without_postgres_cluster apt_install tools "${LAB_PACKAGES[@]}"
   if [[ -e $LAB_BACKPORTS.sources || -e $LAB_BACKPORTS.list ]]; then
     without_service_starts apt_install incus -t "$suite-backports" "${LAB_INCUS_PACKAGES[@]}"
   else
