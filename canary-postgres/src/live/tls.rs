@@ -1,5 +1,6 @@
 //! TLS of a connection, as the address asks for it.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -63,17 +64,18 @@ where
 {
     type Stream = Stream<S>;
     type TlsConnect = Connect;
-    type Error = rustls::pki_types::InvalidDnsNameError;
+    type Error = Infallible;
 
     fn make_tls_connect(&mut self, domain: &str) -> Result<Connect, Self::Error> {
-        Ok(Connect { connector: self.0.clone(), name: ServerName::try_from(domain.to_owned())? })
+        // Asked for over Unix sockets too, which have no name and never get to a handshake.
+        Ok(Connect { connector: self.0.clone(), domain: domain.to_owned() })
     }
 }
 
 /// One handshake to come.
 pub(crate) struct Connect {
     connector: TlsConnector,
-    name: ServerName<'static>,
+    domain: String,
 }
 
 impl<S> TlsConnect<S> for Connect
@@ -85,7 +87,10 @@ where
     type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { Ok(Stream(self.connector.connect(self.name, stream).await?)) })
+        Box::pin(async move {
+            let name = ServerName::try_from(self.domain).map_err(io::Error::other)?;
+            Ok(Stream(self.connector.connect(name, stream).await?))
+        })
     }
 }
 

@@ -1,0 +1,6 @@
+//! What reads from running servers, on real ones.
+#![cfg(feature = "live")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod connection;
+mod server;
