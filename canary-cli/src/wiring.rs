@@ -149,7 +149,7 @@ pub fn gate(settings: &Settings, environment: &Environment) -> Result<MigrationF
         .strip_prefix(&environment.directory)
         .map_or_else(|_| migrations.dir.clone(), PathBuf::from);
     let mut config = GateConfig::new(&environment.directory, dir);
-    config.base.clone_from(&migrations.base);
+    config.base = migrations.base.as_str().into();
     if migrations.convention != "auto" {
         let convention = migrations.convention.parse();
         config.convention = Some(convention.map_err(|e| unusable(settings, Key::MigrationsConvention, &e))?);

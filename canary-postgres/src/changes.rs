@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::GateConfig;
+use canary_core::traits::{Baseline, BaselineSource};
+
+use crate::config::{Base, GateConfig};
 use crate::git::{self, Git, GitError};
 
 /// What became of a file.
@@ -36,6 +38,8 @@ pub(crate) struct Changes {
     pub(crate) files: BTreeMap<PathBuf, ChangeKind>,
     /// What they are new against, for evidence.
     pub(crate) since: String,
+    /// The same, for programs.
+    pub(crate) baseline: Baseline,
 }
 
 /// The answer to "what is new?".
@@ -43,8 +47,8 @@ pub(crate) struct Changes {
 pub(crate) enum Looked {
     /// These files.
     Changes(Changes),
-    /// Nothing, and why.
-    NothingNew(String),
+    /// Nothing, why, and what was looked at.
+    NothingNew { why: String, changes: Option<Changes> },
     /// It cannot be told, why not, and what to do.
     Undecided(String),
 }
@@ -69,12 +73,15 @@ pub(crate) async fn look(config: &GateConfig) -> Looked {
         }
     };
     match changes(config, &dir, missing).await {
-        Ok(changes) if changes.files.is_empty() && missing => Looked::NothingNew(absent(&dir)),
-        Ok(changes) if changes.files.is_empty() => {
-            Looked::NothingNew(format!("no file in {} differs from {}", config.dir.display(), changes.since))
+        Ok(changes) if changes.files.is_empty() && missing => {
+            Looked::NothingNew { why: absent(&dir), changes: Some(changes) }
         }
+        Ok(changes) if changes.files.is_empty() => Looked::NothingNew {
+            why: format!("no file in {} differs from {}", config.dir.display(), changes.since),
+            changes: Some(changes),
+        },
         Ok(changes) => Looked::Changes(changes),
-        Err(_) if missing => Looked::NothingNew(absent(&dir)),
+        Err(_) if missing => Looked::NothingNew { why: absent(&dir), changes: None },
         Err(why) => Looked::Undecided(why),
     }
 }
@@ -84,8 +91,8 @@ fn absent(dir: &Path) -> String {
 }
 
 async fn changes(config: &GateConfig, dir: &Path, missing: bool) -> Result<Changes, String> {
-    git::check_ref(&config.base)
-        .map_err(|why| format!("the base {:?} is not a revision: {why}", config.base))?;
+    git::check_ref(config.base.revision())
+        .map_err(|why| format!("the base {:?} is not a revision: {why}", config.base.revision()))?;
     let root = root(&config.repository).await?;
     let dir = if missing { dir_in(&config.repository, &config.dir)? } else { canonical(dir)? };
     let below = dir.strip_prefix(&root).map_err(|_| {
@@ -96,12 +103,12 @@ async fn changes(config: &GateConfig, dir: &Path, missing: bool) -> Result<Chang
         )
     })?;
     let git = Git::at(&root);
-    let (base, since) = baseline(&git, &config.base).await?;
+    let (baseline, since) = baseline(&git, &config.base).await?;
     let pathspec = if below.as_os_str().is_empty() { Path::new(".") } else { below };
-    let files = files(&git, &base, pathspec).await?;
+    let files = files(&git, &baseline.revision, pathspec).await?;
     let files =
         files.into_iter().filter_map(|(path, kind)| Some((path.strip_prefix(below).ok()?.to_owned(), kind)));
-    Ok(Changes { files: files.collect(), dir, root, since })
+    Ok(Changes { files: files.collect(), dir, root, since, baseline })
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, String> {
@@ -129,7 +136,7 @@ async fn root(repository: &Path) -> Result<PathBuf, String> {
 }
 
 /// The commit to compare with, and how to speak of it.
-async fn baseline(git: &Git, base: &str) -> Result<(String, String), String> {
+async fn baseline(git: &Git, base: &Base) -> Result<(Baseline, String), String> {
     let commit = |name: &str| format!("{name}^{{commit}}");
     let verify = async |name: &str| {
         git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit(name)]).await
@@ -141,32 +148,50 @@ async fn baseline(git: &Git, base: &str) -> Result<(String, String), String> {
         }
         Err(error) => return Err(error.to_string()),
     };
-    let tip = match verify(base).await {
+    let tip = match verify(base.revision()).await {
         Ok(tip) => tip,
         Err(GitError::Failed { .. }) => {
             return Err(format!("the base {base} is unknown here; {}", fetch(base)));
         }
         Err(error) => return Err(error.to_string()),
     };
+    let name = match base {
+        Base::Running { rollout, .. } => {
+            let found = BaselineSource::Journal { rollout: rollout.clone() };
+            let baseline = Baseline { revision: tip, found };
+            let since = baseline.to_string();
+            return Ok((baseline, since));
+        }
+        Base::Ref(name) => name,
+    };
     let merge_base = match git.line(&["merge-base", &head, &tip]).await {
         Ok(merge_base) => merge_base,
-        Err(GitError::Failed { code: 1, .. }) => return Err(no_merge_base(git, base).await),
+        Err(GitError::Failed { code: 1, .. }) => return Err(no_merge_base(git, name).await),
         Err(error) => return Err(error.to_string()),
     };
     let short = |commit: &str| commit.chars().take(12).collect::<String>();
-    let since = if merge_base == head {
+    let found = if merge_base == tip {
+        BaselineSource::Ref { name: name.clone() }
+    } else {
+        BaselineSource::MergeBase { name: name.clone() }
+    };
+    let baseline = Baseline { revision: merge_base, found };
+    let since = if baseline.revision == head {
         format!(
             "{base}, whose history holds the commit that is checked out ({}): if this branch is itself what is deployed, \
              name the revision that is running as the base",
             short(&head)
         )
     } else {
-        format!("{base} (merge base {})", short(&merge_base))
+        baseline.to_string()
     };
-    Ok((merge_base, since))
+    Ok((baseline, since))
 }
 
-fn fetch(base: &str) -> String {
+fn fetch(base: &Base) -> String {
+    let Base::Ref(base) = base else {
+        return "run git fetch origin, in a clone with the full history".to_owned();
+    };
     match base.split_once('/') {
         Some((remote, branch)) => format!("run git fetch {remote} {branch}"),
         None => format!("run git fetch origin {base}, or name a revision this clone has"),

@@ -1,5 +1,6 @@
 //! What the gate is told by its caller.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::Convention;
@@ -11,8 +12,8 @@ pub struct GateConfig {
     pub repository: PathBuf,
     /// The migrations' directory: relative to `repository`, or absolute.
     pub dir: PathBuf,
-    /// The revision that is running: files that came after it are judged. A branch, tag or commit.
-    pub base: String,
+    /// What the migrations are new against.
+    pub base: Base,
     /// The tool that runs the migrations; found out from all files together when not set.
     pub convention: Option<Convention>,
     /// Waves everything through that would be refused or undecided.
@@ -28,9 +29,59 @@ impl GateConfig {
         Self {
             repository: repository.into(),
             dir: dir.into(),
-            base: Self::DEFAULT_BASE.to_owned(),
+            base: Base::from(Self::DEFAULT_BASE),
             convention: None,
             force: None,
+        }
+    }
+}
+
+/// What migrations are new against, and how that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// A branch, tag or commit: what came since the candidate left it is new.
+    Ref(String),
+    /// The revision that is running, from the record of the rollout that brought it everywhere: what differs from it is
+    /// new, and what it had and the candidate has not is missing.
+    Running {
+        /// The commit.
+        revision: String,
+        /// The rollout.
+        rollout: String,
+    },
+}
+
+impl Base {
+    /// What git is asked for.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        match self {
+            Self::Ref(name) => name,
+            Self::Running { revision, .. } => revision,
+        }
+    }
+}
+
+impl From<&str> for Base {
+    fn from(name: &str) -> Self {
+        Self::Ref(name.to_owned())
+    }
+}
+
+impl From<String> for Base {
+    fn from(name: String) -> Self {
+        Self::Ref(name)
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ref(name) => f.pad(name),
+            Self::Running { revision, rollout } => {
+                let short: String = revision.chars().take(12).collect();
+                write!(f, "{short}, what rollout {rollout} left running")
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::convention::{Convention, up_part};
+use crate::convention::Convention;
 use crate::rules::{Baseline, Judge, Place};
 use crate::sql::parse::parse;
 
@@ -12,12 +12,13 @@ pub fn migration(text: &str) {
     let mut read = Vec::new();
     for convention in Convention::ALL {
         let _ = convention.role(Path::new("0001_first.up.sql"));
-        let Ok(up) = up_part(convention, text) else { continue };
+        let Ok(up) = convention.read(text, None) else { continue };
+        let up = up.text;
         if read.contains(&up) {
             continue;
         }
         let script = parse(&up);
-        let in_transaction = convention.in_transaction(text, script.statements.len(), None);
+        let in_transaction = true;
         let mut judge = Judge::over(Baseline::default());
         judge.file(Place { file: "0001_first.up.sql", text, in_transaction }, &script);
         let _ = judge.into_findings();

@@ -44,7 +44,9 @@ impl MigrationGate for MigrationFilesGate {
     async fn review(&self, _release: &Release) -> Result<Review, BackendError> {
         let changes = match look(&self.config).await {
             Looked::Changes(changes) => changes,
-            Looked::NothingNew(why) => return Ok(review::nothing_new(why)),
+            Looked::NothingNew { why, changes } => {
+                return Ok(review::nothing_new(why, changes.map(|changes| changes.baseline)));
+            }
             Looked::Undecided(why) => return Ok(review::undecided(&self.config, why)),
         };
         let config = self.config.clone();

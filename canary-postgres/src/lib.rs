@@ -14,9 +14,11 @@ mod git;
 pub mod live;
 mod review;
 mod rules;
+mod set;
 mod source;
 mod sql;
 
-pub use config::{Force, GateConfig};
-pub use convention::{Convention, UnknownConvention};
+pub use config::{Base, Force, GateConfig};
+pub use convention::{Convention, Part, Role, SectionError, Splitting, Transaction, UnknownConvention, Up};
 pub use gate::MigrationFilesGate;
+pub use set::{MigrationFile, MigrationSet, SetError};

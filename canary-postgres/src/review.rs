@@ -1,43 +1,33 @@
 //! Judges a set of changes: blocking, pure but for reading files.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use canary_core::fleet::Digest;
-use canary_core::traits::{Finding, GateVerdict as Verdict, Grant, Review, Severity};
+use canary_core::traits::{Baseline, Finding, GateVerdict as Verdict, Grant, Review, Severity};
 
 use crate::changes::{ChangeKind, Changes};
 use crate::config::{Force, GateConfig};
-use crate::convention::{Convention, Detected, Role, detect, order, up_part};
-use crate::rules::{Baseline, Judge, Place, rule};
-use crate::source::{self, Unreadable};
+use crate::convention::{Convention, Late, Role, Transaction, foreign_markers, order, version};
+use crate::rules::{Baseline as Known, Judge, Place, rule};
+use crate::set::{Loaded, Texts};
+use crate::source;
 use crate::sql::parse::parse;
-use crate::sql::statement::Script;
-
-type Texts = BTreeMap<PathBuf, Result<String, Unreadable>>;
+use crate::sql::position::Lines;
 
 /// Judges what changed.
 pub(crate) fn judge(config: &GateConfig, changes: &Changes) -> Review {
-    let texts = match texts(changes) {
-        Ok(texts) => texts,
+    let loaded = match Loaded::read(config, changes) {
+        Ok(loaded) => loaded,
         Err(why) => return undecided(config, why),
     };
-    let detected = match config.convention {
-        Some(convention) => Detected { convention, by: "as set" },
-        None => match detect(
-            texts.iter().filter_map(|(path, text)| Some((path.as_path(), text.as_deref().ok()?))),
-        ) {
-            Ok(detected) => detected,
-            Err(why) => return undecided(config, why),
-        },
-    };
+    let (texts, detected) = (&loaded.texts, &loaded.detected);
     let mut work = Work {
         config,
         changes,
-        texts: &texts,
+        loaded: &loaded,
         convention: detected.convention,
-        judge: Judge::over(baseline(changes, &texts, detected.convention)),
+        judge: Judge::over(baseline(changes, &loaded)),
         evidence: vec![
             format!("convention {}: {}", detected.convention, detected.by),
             format!("new since {}", changes.since),
@@ -51,7 +41,7 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes) -> Review {
         work.file(path, kind);
     }
     let Work { judge, evidence, judged, convention, .. } = work;
-    let digest = digest(convention, changes, &texts);
+    let digest = digest(convention, changes, texts);
     let why = (judged == 0).then(|| {
         format!(
             "what differs in {} since {} are no migrations that a deploy runs",
@@ -59,33 +49,23 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes) -> Review {
             changes.since
         )
     });
-    settle(config.force.as_ref(), judge.into_findings(), evidence, digest, why)
+    settle(config.force.as_ref(), judge.into_findings(), evidence, digest, why, changes.baseline.clone())
 }
 
-/// Texts of every `.sql` file that is there, and of every change that may be a migration.
-fn texts(changes: &Changes) -> Result<Texts, String> {
-    let listed = if changes.dir.exists() { source::list(&changes.dir)? } else { Vec::new() };
-    let sql = listed.into_iter().filter(|path| crate::convention::has_extension(path, "sql"));
-    Ok(sql
-        .map(|path| {
-            let text = source::read(&changes.root, &changes.dir.join(&path));
-            (path, text)
-        })
-        .collect())
-}
-
-fn baseline(changes: &Changes, texts: &Texts, convention: Convention) -> Baseline {
-    let mut known = Baseline::default();
-    let mut older: Vec<_> = texts
+fn baseline(changes: &Changes, loaded: &Loaded) -> Known {
+    let mut known = Known::default();
+    let convention = loaded.detected.convention;
+    let mut older: Vec<_> = loaded
+        .texts
         .iter()
         .filter(|(path, _)| {
             changes.files.get(*path) != Some(&ChangeKind::Added) && convention.role(path) == Role::Up
         })
         .collect();
     older.sort_by_cached_key(|(path, _)| order(path));
-    for (_, text) in older {
+    for (path, text) in older {
         let Ok(text) = text else { continue };
-        let up = up_part(convention, text).unwrap_or_else(|_| text.clone());
+        let up = loaded.up(changes, path, text).map_or_else(|_| text.clone(), |up| up.text);
         known.learn(&up, &parse(&up));
     }
     known
@@ -94,7 +74,7 @@ fn baseline(changes: &Changes, texts: &Texts, convention: Convention) -> Baselin
 struct Work<'a> {
     config: &'a GateConfig,
     changes: &'a Changes,
-    texts: &'a Texts,
+    loaded: &'a Loaded,
     convention: Convention,
     judge: Judge,
     evidence: Vec<String>,
@@ -141,24 +121,47 @@ impl Work<'_> {
             }
             (Role::Up, _) => {
                 self.judged += 1;
+                self.late(path, &named);
                 self.up(path, &named);
             }
         }
     }
 
+    /// A new migration whose version is below one that the baseline has.
+    fn late(&mut self, path: &Path, named: &str) {
+        let Some(own) = version(self.convention, path) else { return };
+        let known = self.loaded.texts.keys().filter(|other| {
+            self.changes.files.get(*other) != Some(&ChangeKind::Added)
+                && self.convention.role(other) == Role::Up
+        });
+        let newest = known.filter_map(|other| Some((version(self.convention, other)?, other))).max();
+        let Some((_, newest)) = newest.filter(|(newest, _)| *newest > own) else { return };
+        let convention = self.convention;
+        let (severity, then) = match convention.late() {
+            Late::Applied => (Severity::Warn, format!("{convention} applies it after that one")),
+            Late::Skipped => (Severity::Refuse, format!("{convention} never runs it")),
+            Late::Stops => (Severity::Refuse, format!("{convention} stops with an error")),
+        };
+        let what =
+            format!("its version is below that of {}, which was applied already: {then}", newest.display());
+        self.note_as("out-of-order", severity, named, 0, &what);
+    }
+
     fn up(&mut self, path: &Path, named: &str) {
-        let text = match self.texts.get(path) {
+        let text = match self.loaded.texts.get(path) {
             Some(Ok(text)) => text,
             Some(Err(error)) => return self.note("unparsed-sql", named, error.line(), &error.to_string()),
             None => return self.note("unparsed-sql", named, 0, "is not there any more"),
         };
-        let up = match up_part(self.convention, text) {
+        let up = match self.loaded.up(self.changes, path, text) {
             Ok(up) => up,
             Err(error) => return self.note("unparsed-sql", named, 0, &error.to_string()),
         };
-        if self.convention == Convention::Flyway && up.contains("${") {
-            self.note("opaque-sql", named, 0, "flyway puts values in place of its ${…}");
+        for note in up.notes.iter().chain(&foreign_markers(self.convention, text)) {
+            let line = Lines::of(text).at(text, note.span.start).0;
+            self.note(note.rule, named, line, &note.what);
         }
+        let (parts, up) = (up.parts, up.text);
         if up.starts_with('\u{feff}') && self.convention != Convention::Flyway {
             self.note(
                 "unparsed-sql",
@@ -169,7 +172,14 @@ impl Work<'_> {
         }
         let judged = up.replacen('\u{feff}', "   ", usize::from(up.starts_with('\u{feff}')));
         let script = parse(&judged);
-        let place = Place { file: named, text, in_transaction: self.in_transaction(path, text, &script) };
+        let in_transaction = parts.iter().any(|part| match part.transaction {
+            Transaction::Around => true,
+            Transaction::None => {
+                part.splitting == crate::convention::Splitting::Whole && script.statements.len() > 1
+            }
+            Transaction::Unknown => false,
+        });
+        let place = Place { file: named, text, in_transaction };
         self.judge.file(place, &script);
         let count = script.statements.len();
         let unread = if script.errors.is_empty() { "" } else { ", and text that does not parse" };
@@ -177,28 +187,23 @@ impl Work<'_> {
             .push(format!("{named}, {count} statement{}{unread}", if count == 1 { "" } else { "s" }));
     }
 
-    fn in_transaction(&self, path: &Path, text: &str, script: &Script) -> bool {
-        let metadata = (self.convention == Convention::Diesel)
-            .then(|| {
-                source::read(&self.changes.root, &self.changes.dir.join(path).with_file_name("metadata.toml"))
-                    .ok()
-            })
-            .flatten();
-        self.convention.in_transaction(text, script.statements.len(), metadata.as_deref())
-    }
-
     /// Records a finding about a file as a whole.
     fn note(&mut self, name: &str, file: &str, line: u64, what: &str) {
+        self.note_as(name, rule(name).severity, file, line, what);
+    }
+
+    fn note_as(&mut self, name: &str, severity: Severity, file: &str, line: u64, what: &str) {
         let rule = rule(name);
         self.judge.note(Finding {
             rule: rule.name.to_owned(),
-            severity: rule.severity,
+            severity,
             file: file.to_owned(),
             line,
             column: 0,
             statement: String::new(),
             reason: format!("{what}: {}", rule.breaks),
             remedy: rule.remedy.to_owned(),
+            ..Finding::default()
         });
     }
 }
@@ -232,13 +237,19 @@ pub(crate) fn undecided(config: &GateConfig, why: String) -> Review {
         Some(force) => Verdict::Bypassed { grants: vec![grant(force, "*")] },
         None => Verdict::Undecided { why },
     };
-    Review { verdict, findings: Vec::new(), evidence, digest }
+    Review { verdict, findings: Vec::new(), evidence, digest, baseline: None }
 }
 
 /// The review of an empty set.
-pub(crate) fn nothing_new(why: String) -> Review {
+pub(crate) fn nothing_new(why: String, baseline: Option<Baseline>) -> Review {
     let digest = Digest::of(b"canary-migrations 1\nnothing new\n");
-    Review { evidence: vec![why.clone()], verdict: Verdict::NothingNew { why }, findings: Vec::new(), digest }
+    Review {
+        evidence: vec![why.clone()],
+        verdict: Verdict::NothingNew { why },
+        findings: Vec::new(),
+        digest,
+        baseline,
+    }
 }
 
 fn settle(
@@ -247,6 +258,7 @@ fn settle(
     mut evidence: Vec<String>,
     digest: Digest,
     nothing: Option<String>,
+    baseline: Baseline,
 ) -> Review {
     let mut refused: Vec<&str> =
         findings.iter().filter(|f| f.severity == Severity::Refuse).map(|f| f.rule.as_str()).collect();
@@ -263,9 +275,14 @@ fn settle(
     if force.is_some() && !matches!(verdict, Verdict::Bypassed { .. }) {
         evidence.push("a bypass was given and not needed".to_owned());
     }
-    Review { verdict, findings, evidence, digest }
+    Review { verdict, findings, evidence, digest, baseline: Some(baseline) }
 }
 
 fn grant(force: &Force, rule: &str) -> Grant {
-    Grant { rule: rule.to_owned(), actor: force.actor.clone(), reason: force.reason.clone() }
+    Grant {
+        rule: rule.to_owned(),
+        actor: force.actor.clone(),
+        reason: force.reason.clone(),
+        ..Grant::default()
+    }
 }

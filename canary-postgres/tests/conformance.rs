@@ -51,7 +51,7 @@ impl Bench {
 impl GateBench for Bench {
     fn gate(&self) -> Arc<dyn MigrationGate> {
         let mut config = GateConfig::new(self.dir.path(), "migrations");
-        "running".clone_into(&mut config.base);
+        config.base = "running".into();
         Arc::new(MigrationFilesGate::new(config))
     }
 

@@ -40,6 +40,7 @@ impl FakeGate {
             statement: String::from_utf8_lossy(content).chars().take(200).collect(),
             reason: "the running binary reads the column".to_owned(),
             remedy: "drop it with the release after".to_owned(),
+            ..Finding::default()
         };
         Self { verdict: GateVerdict::Refused, findings: vec![finding], digest: Digest::of(content) }
     }
@@ -66,6 +67,7 @@ impl MigrationGate for FakeGate {
             findings: self.findings.clone(),
             evidence: vec![format!("content {}", self.digest.short())],
             digest: self.digest,
+            baseline: None,
         })
     }
 }

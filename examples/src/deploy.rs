@@ -66,7 +66,8 @@ pub async fn ship(
     let plan = plan::roll_out(spec, artifact, way_back, store, &snapshot)?;
     // No permit, no rollout. The service has no database, and the review says so; `embed_haproxy` asks a real gate.
     let verdict = GateVerdict::NothingNew { why: "no database".to_owned() };
-    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
+    let digest = Digest::of(b"");
+    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest, baseline: None };
     let permit = review.permit().context("the gate says no")?;
     Ok(roll_out(backends, plan, permit, order, &Control::default()).await?.outcome)
 }

@@ -226,9 +226,11 @@ fn review() -> Review {
             statement: "ALTER TABLE users\n    DROP COLUMN name".to_owned(),
             reason: "the old binary still reads it".to_owned(),
             remedy: "drop it one release later".to_owned(),
+            ..Finding::default()
         }],
         evidence: Vec::new(),
         digest: Digest::of(b""),
+        baseline: None,
     }
 }
 

@@ -414,6 +414,10 @@ pub const CONVENTIONS: &[&str] = &[
     "dbmate",
     "sql-migrate",
     "refinery",
+    "tern",
     "flyway",
+    "liquibase",
+    "atlas",
+    "psql",
     "plain",
 ];

@@ -95,6 +95,7 @@ impl Backends {
                 findings: Vec::new(),
                 evidence: Vec::new(),
                 digest: Digest::of(&[]),
+                baseline: None,
             },
         };
         self.append(Entry::GateReviewed {

@@ -22,7 +22,8 @@ pub use event_sink::{Event, EventSink, Progress};
 pub use journal::{Journal, JournalError};
 pub use load_balancer::{AdminState, LbCapabilities, LoadBalancer, Operational, PoolState, Server, Weight};
 pub use migration_gate::{
-    DeployPermit, Finding, Grant, MigrationGate, Release, Review, Severity, Verdict as GateVerdict,
+    Baseline, BaselineSource, DeployPermit, DeployStep, Finding, Grant, MigrationGate, Phase, Release,
+    Review, Severity, SourceLine, Verdict as GateVerdict,
 };
 pub use node_runtime::{
     ActiveState, HealthCheck, HealthReport, InstallReport, Installed, NodeRuntime, RemoteFile, RunningBinary,

@@ -134,7 +134,8 @@ async fn run_with(dir: &Path, faults: &[Fault], steps: &[&str]) -> Run {
     let plan = plan_of(&backends, spec, artifact, &fleet).await;
     let (before, after) = (plan.nodes[1].before.unwrap(), plan.artifact.facts.sha256);
     let verdict = GateVerdict::NothingNew { why: "a service without a database".to_owned() };
-    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
+    let digest = Digest::of(b"");
+    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest, baseline: None };
     let order = Order { rollout: RolloutId::new(clock.now(), 1), actor: "a test".to_owned(), reason: None };
     let permit = review.permit().unwrap();
     let canary = plan.spec.canary.clone();

@@ -30,8 +30,10 @@ fn review(verdict: GateVerdict) -> Entry {
         statement: "ALTER TABLE".to_owned(),
         reason: "the old binary reads it".to_owned(),
         remedy: "later".to_owned(),
+        ..Finding::default()
     };
-    let review = Review { verdict, findings: vec![finding], evidence: Vec::new(), digest: Digest::of(b"") };
+    let digest = Digest::of(b"");
+    let review = Review { verdict, findings: vec![finding], evidence: Vec::new(), digest, baseline: None };
     Entry::GateReviewed { rollout: id(), actor: "ada".to_owned(), review }
 }
 

@@ -1,25 +1,34 @@
-//! How a project's migration files are to be read: which files and which parts of them a deploy runs.
+//! How a project's migration files are to be read: which files and which parts of them a deploy runs, and how.
 
 mod detect;
+mod liquibase;
 mod order;
+mod project;
+mod psql;
+mod read;
+mod run;
 mod sections;
+mod template;
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 pub(crate) use detect::{Detected, detect};
-pub(crate) use order::order;
-pub(crate) use sections::up_part;
+pub(crate) use order::{Late, order, version};
+pub(crate) use project::Project;
+pub(crate) use read::foreign_markers;
+pub use run::{Part, Splitting, Transaction, Up};
+pub use sections::SectionError;
 
 /// The tool that runs a project's migrations. One for a whole project: a marker of one tool is a plain comment to
 /// another, which then runs what stands below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Convention {
     /// sqlx: `<version>_<name>.sql`, or `.up.sql` and `.down.sql`; all of a file, in a transaction unless it starts with
     /// `-- no-transaction`.
     Sqlx,
-    /// diesel: a directory a migration, with `up.sql` and `down.sql`.
+    /// diesel: a directory a migration, with `up.sql` and `down.sql`; `run_in_transaction` in its `metadata.toml`.
     Diesel,
     /// golang-migrate: `<version>_<name>.up.sql` and `.down.sql`.
     GolangMigrate,
@@ -31,8 +40,16 @@ pub enum Convention {
     SqlMigrate,
     /// refinery: `V<n>__<name>.sql` and `U<n>__<name>.sql`, both of which go up.
     Refinery,
+    /// tern: `<n>_<name>.sql`, up to the line `---- create above / drop below ----`.
+    Tern,
     /// Flyway: `V…__<name>.sql` and `R__<name>.sql` go up, `U…__<name>.sql` undoes.
     Flyway,
+    /// Liquibase's formatted SQL: `--changeset author:id`, `--rollback`.
+    Liquibase,
+    /// Atlas: `<version>_<name>.sql` beside `atlas.sum`, all of a file.
+    Atlas,
+    /// Scripts for psql: all of a file, its own commands and COPY data aside.
+    Psql,
     /// No tool known: all of every `.sql` file.
     Plain,
 }
@@ -44,7 +61,7 @@ pub struct UnknownConvention(String);
 
 impl Convention {
     /// Every convention.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Sqlx,
         Self::Diesel,
         Self::GolangMigrate,
@@ -52,7 +69,11 @@ impl Convention {
         Self::Dbmate,
         Self::SqlMigrate,
         Self::Refinery,
+        Self::Tern,
         Self::Flyway,
+        Self::Liquibase,
+        Self::Atlas,
+        Self::Psql,
         Self::Plain,
     ];
 
@@ -67,13 +88,18 @@ impl Convention {
             Self::Dbmate => "dbmate",
             Self::SqlMigrate => "sql-migrate",
             Self::Refinery => "refinery",
+            Self::Tern => "tern",
             Self::Flyway => "flyway",
+            Self::Liquibase => "liquibase",
+            Self::Atlas => "atlas",
+            Self::Psql => "psql",
             Self::Plain => "plain",
         }
     }
 
     /// What a file of this path (below the migrations directory) is to a deploy.
-    pub(crate) fn role(self, path: &Path) -> Role {
+    #[must_use]
+    pub fn role(self, path: &Path) -> Role {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else {
             return Role::Ignored("it has no name");
         };
@@ -84,9 +110,21 @@ impl Convention {
             Self::Sqlx | Self::GolangMigrate => name.ends_with(".down.sql"),
             Self::Diesel => name == "down.sql",
             Self::Flyway => versioned(&name) == Some('U'),
-            Self::Goose | Self::Dbmate | Self::SqlMigrate | Self::Refinery | Self::Plain => false,
+            _ => false,
         };
-        if down { Role::Down } else { Role::Up }
+        if down {
+            return Role::Down;
+        }
+        match self {
+            Self::Sqlx if !name.contains('_') => Role::Ignored("sqlx reads files named <version>_<name>.sql"),
+            Self::Flyway if versioned(&name).is_none() => {
+                Role::Ignored("flyway reads files named V…__<name>.sql and R__<name>.sql")
+            }
+            Self::Tern if order::version(self, path).is_none() => {
+                Role::Ignored("tern reads files named <n>_<name>.sql")
+            }
+            _ => Role::Up,
+        }
     }
 
     /// Whether a change of a file that was there already is the convention's normal way (Flyway's repeatable ones).
@@ -95,27 +133,24 @@ impl Convention {
         self == Self::Flyway && versioned(&name) == Some('R')
     }
 
-    /// Whether the runner puts a file into a transaction, or into one simple query of several statements, which is one.
-    pub(crate) fn in_transaction(self, text: &str, statements: usize, metadata: Option<&str>) -> bool {
-        let line = |found: fn(&str) -> bool| text.lines().any(found);
+    /// The file beside `path` that says how it runs, if the convention has one.
+    pub(crate) fn side_file(self, path: &Path) -> Option<std::path::PathBuf> {
         match self {
-            Self::Sqlx => !text.starts_with("-- no-transaction") || statements > 1,
-            Self::Diesel => {
-                let off =
-                    metadata.is_some_and(|toml| toml.replace(' ', "").contains("run_in_transaction=false"));
-                !off || statements > 1
+            Self::Diesel => Some(path.with_file_name("metadata.toml")),
+            Self::Flyway => {
+                let name = path.file_name()?.to_string_lossy().into_owned();
+                Some(path.with_file_name(format!("{name}.conf")))
             }
-            Self::GolangMigrate => statements > 1,
-            Self::Goose => {
-                !line(|l| l.starts_with("--") && l.to_uppercase().contains("+GOOSE NO TRANSACTION"))
-            }
-            Self::Dbmate => {
-                !line(|l| l.starts_with("--") && l.contains("migrate:up") && l.contains("transaction:false"))
-            }
-            Self::SqlMigrate => !line(|l| l.starts_with("-- +migrate Up") && l.contains("notransaction")),
-            Self::Refinery => true,
-            Self::Flyway | Self::Plain => false,
+            _ => None,
         }
+    }
+
+    /// What a deploy runs of a file with this text; `side` is the text of its [side file](Self::side_file).
+    ///
+    /// # Errors
+    /// When its sections cannot be told apart, or its tool would refuse it.
+    pub fn read(self, text: &str, side: Option<&str>) -> Result<Up, SectionError> {
+        read::read(self, text, side)
     }
 }
 
@@ -137,7 +172,7 @@ impl FromStr for Convention {
 
 /// What a file is to a deploy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// It runs.
     Up,
     /// It runs only to go back.

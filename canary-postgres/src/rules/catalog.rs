@@ -326,6 +326,16 @@ pub(crate) const RULES: &[Rule] = &[
         "the file cannot be judged",
         "correct the file; if the server does accept it, bypass with a name and a reason.",
     ),
+    refuse(
+        "out-of-order",
+        "runners that keep one number as the version never run it, and others stop at it",
+        "give it a version above the newest one that the baseline has.",
+    ),
+    warn(
+        "foreign-marker",
+        "the file may have been written for another tool: what it means to leave out is run",
+        "keep the markers of the tool that runs the files, and no others.",
+    ),
     refuse("unknown-statement", "a form that is on no list of statements known to be safe", OPAQUE),
     refuse(
         "edited-migration",

@@ -111,5 +111,6 @@ fn finding(rule: Rule, place: Place<'_>, (line, column): (u64, u64), span: Span,
         statement: shown(place.text, span),
         reason: format!("{what}: {}", rule.breaks),
         remedy: rule.remedy.to_owned(),
+        ..Finding::default()
     }
 }

@@ -82,12 +82,14 @@ impl Story {
             statement: self.say("drop table"),
             reason: self.say("the old binary reads it"),
             remedy: self.say("drop it later"),
+            ..Finding::default()
         };
         let review = Review {
             verdict: GateVerdict::NothingNew { why: self.say("no new migration") },
             findings: vec![finding],
             evidence: vec![self.say("base v1")],
             digest: Digest::of(b"review"),
+            baseline: None,
         };
         self.push(5, Entry::GateReviewed { rollout: self.id.clone(), actor: self.say("ada"), review });
     }

@@ -76,7 +76,8 @@ async fn plan(simulator: &Simulator, backends: &Backends, scenario: &Scenario) -
 
 fn permit() -> Option<DeployPermit> {
     let verdict = GateVerdict::NothingNew { why: "a simulation".to_owned() };
-    Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") }.permit()
+    Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b""), baseline: None }
+        .permit()
 }
 
 /// What a life begins with.

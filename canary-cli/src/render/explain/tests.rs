@@ -102,6 +102,7 @@ fn other_ends() {
         rule: "FORCE_MIGRATE".to_owned(),
         actor: "anna".to_owned(),
         reason: "a hotfix".to_owned(),
+        ..Grant::default()
     }];
     let gate = base
         .gate

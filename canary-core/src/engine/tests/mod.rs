@@ -138,7 +138,8 @@ fn watch() -> WatchPolicy {
 
 fn permit() -> DeployPermit {
     let verdict = GateVerdict::NothingNew { why: "a test".to_owned() };
-    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest: Digest::of(b"") };
+    let digest = Digest::of(b"");
+    let review = Review { verdict, findings: Vec::new(), evidence: Vec::new(), digest, baseline: None };
     review.permit().unwrap()
 }
 
