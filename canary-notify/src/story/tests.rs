@@ -146,7 +146,8 @@ fn a_resumed_rollout_ends_anew() {
 
 #[test]
 fn the_gate_is_told_when_it_did_not_simply_pass() {
-    let grant = Grant { rule: "*".to_owned(), actor: "ada".to_owned(), reason: "outage".to_owned() };
+    let (rule, actor, reason) = ("*".to_owned(), "ada".to_owned(), "outage".to_owned());
+    let grant = Grant { rule, actor, reason, ..Grant::default() };
     for (verdict, expected) in [
         (GateVerdict::Pass, vec![]),
         (GateVerdict::NothingNew { why: String::new() }, vec![]),

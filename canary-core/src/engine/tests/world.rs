@@ -201,9 +201,10 @@ impl LoadBalancer for World {
             n.served += if Some(name) == shunned.as_ref() { 0 } else { 1000 };
         }
         let left_out = state.left_out.pop_front();
-        let there = state.nodes.iter().filter(|(name, _)| {
-            Some(*name) != state.no_server.as_ref() && Some(*name) != left_out.as_ref()
-        });
+        let there = state
+            .nodes
+            .iter()
+            .filter(|(name, _)| Some(*name) != state.no_server.as_ref() && Some(*name) != left_out.as_ref());
         let servers = there.map(|(name, n)| Server {
             node: name.clone(),
             address: None,
