@@ -6,6 +6,8 @@ pub mod cluster;
 mod config;
 pub mod contract;
 mod convention;
+#[cfg(feature = "live")]
+pub mod drift;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
@@ -13,6 +15,8 @@ mod git;
 #[cfg(feature = "live")]
 pub mod live;
 mod review;
+#[cfg(feature = "live")]
+pub mod routing;
 mod rules;
 mod set;
 mod source;

@@ -1,5 +1,6 @@
 //! Connections to a running PostgreSQL: read-only, bounded, every call with a deadline.
 
+mod bounded;
 mod connection;
 mod failure;
 mod identifier;
@@ -7,6 +8,7 @@ mod session;
 mod tls;
 mod url;
 
+pub(crate) use bounded::bounded;
 pub use connection::Connection;
 pub use failure::Failure;
 pub use identifier::quote_identifier;
