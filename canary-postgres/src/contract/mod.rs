@@ -8,9 +8,11 @@
 //! [`Contract`] is plain data. What could not be read is part of it ([`Coverage`]): a proof such as "nobody reads this
 //! column" holds only where the coverage is complete.
 
+mod extract;
 mod lock;
 mod model;
 
+pub use extract::{ExtractError, Sources};
 pub use lock::LockError;
 pub use model::{
     Binding, Budgets, Column, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, Field, Limit,

@@ -37,7 +37,7 @@ pub struct Contract {
     pub server_major: Option<u32>,
     /// The drivers that the sources use.
     pub drivers: Vec<Driver>,
-    /// The queries whose text is known, by hash.
+    /// The queries whose text is known, by text.
     pub queries: Vec<Query>,
     /// The structs that rows become, by name.
     pub rows: Vec<RowStruct>,

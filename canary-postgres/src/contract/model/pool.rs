@@ -34,6 +34,8 @@ pub enum PoolLibrary {
     Deadpool,
     /// bb8.
     Bb8,
+    /// r2d2.
+    R2d2,
 }
 
 impl fmt::Display for PoolLibrary {
@@ -42,6 +44,7 @@ impl fmt::Display for PoolLibrary {
             Self::Sqlx => "sqlx::PgPool",
             Self::Deadpool => "deadpool",
             Self::Bb8 => "bb8",
+            Self::R2d2 => "r2d2",
         })
     }
 }

@@ -60,11 +60,34 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether the server can prepare it: it reads or writes rows, and is one statement.
+    #[must_use]
+    pub fn preparable(&self) -> bool {
+        const VERBS: &[&str] = &["select", "insert", "update", "delete", "merge", "values", "with", "table"];
+        let text = self.text.trim_start_matches('(');
+        let word = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        VERBS.iter().any(|verb| word.eq_ignore_ascii_case(verb)) && !has_second_statement(&self.text)
+    }
+
     /// Where a person finds it: the first use's place, else the text's hash.
     #[must_use]
     pub fn place(&self) -> String {
         self.uses.first().map_or_else(|| self.hash.short().to_owned(), |used| used.place.to_string())
     }
+}
+
+/// Whether a semicolon stands outside of quotes; normalised text has none at its end.
+fn has_second_statement(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let next = crate::sql::lex::past_quoted(bytes, at).min(bytes.len());
+        if next == at && bytes[at] == b';' {
+            return true;
+        }
+        at = next.max(at + 1);
+    }
+    false
 }
 
 /// A column of a result as `.sqlx` describes it.
@@ -143,6 +166,8 @@ pub enum SourceKind {
     TokioPostgres,
     /// `diesel::sql_query("…")`.
     DieselSql,
+    /// diesel's `table!`: the text selects every column that the macro names.
+    DieselTable,
 }
 
 /// What becomes of a row.

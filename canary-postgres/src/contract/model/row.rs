@@ -64,6 +64,8 @@ pub enum RowKind {
     Queryable,
     /// `#[derive(QueryableByName)]`: by [`Field::column`].
     QueryableByName,
+    /// diesel's `table!`; the types are diesel's SQL types.
+    Table,
 }
 
 /// A field of a row struct.
