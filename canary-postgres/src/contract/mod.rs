@@ -11,6 +11,7 @@
 mod extract;
 mod lock;
 mod model;
+mod types;
 
 pub use extract::{ExtractError, Sources};
 pub use lock::LockError;
@@ -19,3 +20,4 @@ pub use model::{
     Override, Place, PoolLibrary, PoolSettings, Query, QueryHash, QueryUse, RowKind, RowStruct, RustType,
     Setting, SourceKind, Unreadable, Unresolved,
 };
+pub use types::{Fit, PgColumn, TypeTable, Violation};
