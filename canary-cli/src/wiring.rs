@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use canary_core::engine::Backends;
 use canary_core::fleet::NodeId;
-use canary_core::journal::MemoryJournal;
+use canary_core::journal::{MemoryJournal, RunningRelease};
 use canary_core::traits::{Clock, EventSink, Journal, SliSource, SystemClock};
-use canary_postgres::{Force, GateConfig, MigrationFilesGate};
+use canary_postgres::{Base, Force, GateConfig, MigrationFilesGate};
 use canary_prom::{MetricsConfig, MetricsSource, PrometheusConfig, PrometheusSource};
 
 use crate::backend::{Connected, SelfReport};
@@ -50,6 +50,7 @@ impl Fleet {
             lb: Arc::clone(&self.connected.lb),
             nodes: Arc::clone(&self.connected.nodes),
             sli: self.source.clone(),
+            checks: Vec::new(),
             journal: journal.unwrap_or_else(|| Arc::new(MemoryJournal::new(Arc::clone(&self.clock)))),
             sinks,
             clock: Arc::clone(&self.clock),
@@ -131,11 +132,15 @@ fn at_port(address: &str, port: u16) -> String {
     if bare { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// The gate over the migration files.
+/// The gate over the migration files: what is new since `running`, unless a base was named.
 ///
 /// # Errors
 /// When a directory was named that does not exist, or the convention is unknown.
-pub fn gate(settings: &Settings, environment: &Environment) -> Result<MigrationFilesGate, CommandError> {
+pub fn gate(
+    settings: &Settings,
+    environment: &Environment,
+    running: Option<&RunningRelease>,
+) -> Result<MigrationFilesGate, CommandError> {
     let migrations = &settings.migrations;
     if migrations.dir_named && !migrations.dir.exists() {
         let place = settings.layers.origin(Key::MigrationsDir);
@@ -149,7 +154,13 @@ pub fn gate(settings: &Settings, environment: &Environment) -> Result<MigrationF
         .strip_prefix(&environment.directory)
         .map_or_else(|_| migrations.dir.clone(), PathBuf::from);
     let mut config = GateConfig::new(&environment.directory, dir);
-    config.base = migrations.base.as_str().into();
+    config.base = match running {
+        // What somebody has named is what they mean.
+        Some(running) if !settings.layers.is_written(Key::MigrationsBase) => {
+            Base::Running { revision: running.revision.to_string(), rollout: running.rollout.to_string() }
+        }
+        _ => migrations.base.as_str().into(),
+    };
     if migrations.convention != "auto" {
         let convention = migrations.convention.parse();
         config.convention = Some(convention.map_err(|e| unusable(settings, Key::MigrationsConvention, &e))?);

@@ -202,6 +202,7 @@ impl Sandbox {
             lb: Arc::clone(&self.balancer) as _,
             nodes: Arc::clone(&self.nodes) as _,
             sli: Some(Arc::clone(&self.metrics) as _),
+            checks: Vec::new(),
             journal,
             sinks,
             clock,

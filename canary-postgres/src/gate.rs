@@ -3,10 +3,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use canary_core::fleet::Revision;
 use canary_core::traits::{BackendError, CallOutcome, ErrorKind, MigrationGate, Release, Review};
 
 use crate::changes::{Looked, look};
 use crate::config::GateConfig;
+use crate::git::Git;
 use crate::review;
 
 /// Refuses a release whose new migration files break the binary that is running.
@@ -55,5 +57,13 @@ impl MigrationGate for MigrationFilesGate {
                 .outcome_is(CallOutcome::NotApplied)
                 .caused_by(error)
         })
+    }
+
+    async fn revision(&self, named: Option<&Revision>) -> Option<Revision> {
+        let commit = format!("{}^{{commit}}", named.map_or("HEAD", Revision::as_str));
+        let git = Git::at(&self.config.repository);
+        let told = git.line(&["rev-parse", "--verify", "--quiet", &commit]).await;
+        let found = told.ok().and_then(|commit| Revision::new(commit).ok());
+        found.or_else(|| named.cloned())
     }
 }

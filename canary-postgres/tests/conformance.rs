@@ -56,7 +56,7 @@ impl GateBench for Bench {
     }
 
     fn release(&self) -> Release {
-        Release { service: "api".parse().unwrap(), artifact: Digest::of(b"new") }
+        Release::new("api".parse().unwrap(), Digest::of(b"new"))
     }
 
     async fn add_compatible(&self, number: u32) {

@@ -75,7 +75,7 @@ fn git(directory: &Path, arguments: &[&str]) {
 }
 
 fn review(config: GateConfig) -> Review {
-    let release = Release { service: "api".parse().unwrap(), artifact: Digest::of(b"new") };
+    let release = Release::new("api".parse().unwrap(), Digest::of(b"new"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(MigrationFilesGate::new(config).review(&release)).unwrap()
 }

@@ -3,6 +3,8 @@
 use canary_core::analysis::odds::OddsVerdict;
 use canary_core::analysis::{HoldReason, JudgedSli, Observation, SliVerdict, ThresholdVerdict, Verdict};
 
+use canary_core::traits::CheckVerdict;
+
 use crate::words;
 
 /// The bound of a reading, and what the others have: `< 0.5, baseline 0.011`.
@@ -36,6 +38,12 @@ pub fn judges(observation: &Observation) -> Vec<String> {
             _ => said.push(format!("evidence {part:.0} %")),
         }
     }
+    said.extend(observation.checks.iter().filter_map(|report| match report.verdict {
+        CheckVerdict::Pass => Some(format!("check {} passed", report.check)),
+        CheckVerdict::Fail => Some(format!("check {report}")),
+        // Told as a hold.
+        CheckVerdict::Unknown { .. } => None,
+    }));
     let score = |hold: &&HoldReason| !matches!(hold, HoldReason::Score { .. });
     said.extend(observation.holds.iter().filter(score).map(ToString::to_string));
     said

@@ -101,6 +101,7 @@ impl<'a> Report<'a> {
                 self.review = Some(review);
                 self.actor = Some(actor);
             }
+            Entry::Checked { actor, .. } => self.actor = Some(actor),
             Entry::Refused { actor, reasons, .. } => {
                 self.actor = Some(actor);
                 self.outcome = Some(Outcome::Refused { reasons: reasons.clone() });

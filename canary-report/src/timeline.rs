@@ -7,6 +7,7 @@ use canary_core::analysis::{Observation, SliVerdict, Verdict};
 use canary_core::journal::{Entry, Record, StepResult};
 use canary_core::plan::{Direction, Step};
 use canary_core::time::Timestamp;
+use canary_core::traits::CheckVerdict;
 
 use crate::probes::{bound, held_for, judges};
 use crate::{sentences, words};
@@ -65,6 +66,12 @@ impl Timeline {
                     &format!("{}, asked by {actor}", sentences::gate(&review.verdict)),
                     tone,
                 );
+            }
+            Entry::Checked { reports, .. } => {
+                for report in reports {
+                    let passed = report.verdict == CheckVerdict::Pass;
+                    self.say(at, "check", &report.to_string(), if passed { Tone::Plain } else { Tone::Bad });
+                }
             }
             Entry::Refused { actor, .. } => {
                 self.say(at, "refused", &format!("asked for by {actor}; nothing was changed"), Tone::Bad);

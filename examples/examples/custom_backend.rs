@@ -66,6 +66,7 @@ async fn main() -> anyhow::Result<()> {
         lb: Arc::clone(&backend) as _,
         nodes: Arc::clone(&nodes) as _,
         sli: Some(Arc::clone(&backend) as _),
+        checks: Vec::new(),
         journal: Arc::new(MemoryJournal::new(clock.clone())),
         sinks: Vec::new(),
         clock,

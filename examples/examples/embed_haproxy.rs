@@ -97,6 +97,7 @@ fn backends(haproxy: &str, url: &str, prometheus: &str, state: &std::path::Path)
         lb: Arc::new(HaproxyLoadBalancer::new(Box::new(TcpTransport::new(haproxy)), balancer)),
         nodes: Arc::new(IncusNodeRuntime::new(incus, service)),
         sli: Some(Arc::new(PrometheusSource::new(PrometheusConfig::new(prometheus))?)),
+        checks: Vec::new(),
         journal: Arc::new(FileJournal::open(state.join("journal.jsonl"), &writer, id, clock.clone())?),
         sinks: vec![Arc::new(Console)],
         clock,
@@ -120,7 +121,7 @@ async fn main() -> anyhow::Result<()> {
     );
     spec.watch = Some(watch()?);
     let artifact = Artifact::read(PathBuf::from(artifact)).context("reading the artifact")?;
-    let release = Release { service: spec.service.clone(), artifact: artifact.facts.sha256 };
+    let release = Release::new(spec.service.clone(), artifact.facts.sha256);
     let clock = &backends.clock;
     let order = Order {
         rollout: RolloutId::new(clock.now(), std::process::id()),

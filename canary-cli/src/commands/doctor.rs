@@ -161,7 +161,7 @@ async fn release(
     let facts = artifact.facts;
     let detail =
         format!("{}, {}, {}", artifact.path.display(), facts.sha256.short(), words::bytes(facts.size));
-    let gate = wiring::gate(&cx.settings, cx.environment)?;
+    let gate = wiring::gate(&cx.settings, cx.environment, cx.released().running.as_ref())?;
     let order = cx.order(fleet.clock.as_ref())?;
     let seen = cx.examine(fleet, &backends, &gate, artifact, &order).await?;
     let known: Vec<_> = seen.checks.iter().map(|check| format!("{}: {}", check.name, check.detail)).collect();

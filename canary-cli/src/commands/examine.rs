@@ -2,9 +2,11 @@
 
 use canary_core::analysis::Foresight;
 use canary_core::engine::{Backends, Check, CheckStatus, Order, Preflight};
-use canary_core::fleet::Artifact;
+use canary_core::fleet::{Artifact, NodeId, Snapshot};
+use canary_core::journal::Released;
 use canary_core::plan::{self, Plan};
-use canary_core::traits::{GateVerdict, MigrationGate, Release, Review, Severity};
+use canary_core::spec::RolloutSpec;
+use canary_core::traits::{GateVerdict, MigrationGate, Release, Review, RunsWhere, Severity};
 
 use super::Context;
 use super::journal::explain;
@@ -36,8 +38,14 @@ impl Context<'_> {
         artifact: Artifact,
         order: &Order,
     ) -> Result<Examination, CommandError> {
-        let spec = &self.settings.spec;
-        let release = Release { service: spec.service.clone(), artifact: artifact.facts.sha256 };
+        let mut spec = self.settings.spec.clone();
+        spec.from.revision = gate.revision(spec.from.revision.as_ref()).await;
+        let released = self.released();
+        let mut release = Release {
+            from: spec.from.clone(),
+            baseline: released.running.clone(),
+            ..Release::new(spec.service.clone(), artifact.facts.sha256)
+        };
         let own = fleet.look().await;
         if !own.reachable {
             let review = backends.review(gate, &release, order).await.map_err(|error| explain(&error))?;
@@ -51,11 +59,12 @@ impl Context<'_> {
                 reasons,
             });
         }
-        let (Preflight { checks, foresight }, review) =
-            tokio::join!(backends.preflight(spec), backends.review(gate, &release, order));
+        let Preflight { checks, foresight, reports } = backends.preflight(&spec).await;
         // Not at the same time as the pre-flight: both run commands in the same instances.
         let snapshot = backends.observe(spec.nodes()).await;
-        let review = review.map_err(|error| explain(&error))?;
+        release.running = running(&spec, snapshot.as_ref().ok(), &released);
+        let review = backends.review(gate, &release, order).await.map_err(|error| explain(&error))?;
+        backends.record_checks(order, &reports).await.map_err(|error| explain(&error))?;
         let mut reasons: Vec<_> = failed(&checks, fleet.source_problem.as_deref());
         // A balancer that cannot be asked at all has failed a check of the pre-flight already.
         if reasons.is_empty() {
@@ -65,7 +74,7 @@ impl Context<'_> {
         let plan = match snapshot {
             Ok(mut snapshot) => {
                 if spec.weights.is_some() {
-                    snapshot.rate = backends.rate(spec).await;
+                    snapshot.rate = backends.rate(&spec).await;
                 }
                 let search = self.way_back_search(Some(artifact.facts.sha256));
                 let way_back = match backends.find_way_back(&search, &snapshot).await {
@@ -75,7 +84,7 @@ impl Context<'_> {
                         return Ok(Examination { checks, foresight, review, plan: None, reasons });
                     }
                 };
-                let plan = plan::roll_out(spec.clone(), artifact, way_back, self.store(), &snapshot);
+                let plan = plan::roll_out(spec, artifact, way_back, self.store(), &snapshot);
                 plan.map_err(|error| reasons.extend(error.problems)).ok()
             }
             // What could not be read has failed a check, too.
@@ -87,6 +96,19 @@ impl Context<'_> {
         };
         Ok(Examination { checks, foresight, review, plan, reasons })
     }
+}
+
+/// What every node runs, as far as it was seen.
+fn running(spec: &RolloutSpec, seen: Option<&Snapshot>, released: &Released) -> Vec<RunsWhere> {
+    let of = |node: &NodeId| {
+        let artifact = seen?.nodes.get(node)?.installed.current.as_ref().map(|facts| facts.sha256);
+        Some((artifact, artifact.and_then(|digest| released.revisions.get(&digest).cloned())))
+    };
+    let runs = |node: &NodeId| {
+        let (artifact, revision) = of(node).unwrap_or_default();
+        RunsWhere { node: node.clone(), artifact, revision }
+    };
+    spec.nodes().map(runs).collect()
 }
 
 /// The checks that stop a rollout.

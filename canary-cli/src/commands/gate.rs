@@ -12,12 +12,14 @@ use crate::wiring;
 
 pub(super) async fn gate(cx: &Context<'_>) -> Result<u8, CommandError> {
     cx.warn();
-    let gate = wiring::gate(&cx.settings, cx.environment)?;
+    let gate = wiring::gate(&cx.settings, cx.environment, cx.released().running.as_ref())?;
     let artifact = match cx.settings.artifact {
         Some(_) => cx.artifact()?.facts.sha256,
         None => Digest::of(&[]),
     };
-    let release = Release { service: cx.settings.spec.service.clone(), artifact };
+    let from = cx.settings.spec.from.clone();
+    let baseline = cx.released().running;
+    let release = Release { from, baseline, ..Release::new(cx.settings.spec.service.clone(), artifact) };
     let review = gate.review(&release).await.map_err(|error| {
         CommandError::new(ErrorKind::Undecided, error.chain(), "look at the directory and the git work tree")
     })?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use canary_core::engine::WayBackSearch;
 use canary_core::fleet::Digest;
-use canary_core::journal::{FileJournal, ReadJournal, Record, RolloutView, Writer, read, rollouts};
+use canary_core::journal::{FileJournal, ReadJournal, Record, Released, RolloutView, Writer, read, rollouts};
 use canary_core::traits::{Clock, Journal as _, JournalError};
 
 use super::{Context, random};
@@ -61,6 +61,11 @@ impl Context<'_> {
     /// Reads the journal without taking its lock.
     pub(super) fn read_journal(&self) -> Result<ReadJournal, CommandError> {
         read(&self.journal_path()).map_err(|error| explain(&error))
+    }
+
+    /// What completed rollouts brought, as far as the journal can be read; that it cannot is told where it is opened.
+    pub(super) fn released(&self) -> Released {
+        self.read_journal().map(|journal| Released::of(&rollouts(&journal.records))).unwrap_or_default()
     }
 
     /// Where to look for the last known good binary when `release` is what is to be replaced.

@@ -10,7 +10,7 @@ use crate::wiring::{self, Fleet};
 
 pub(super) async fn plan(cx: &Context<'_>) -> Result<u8, CommandError> {
     let artifact = cx.artifact()?;
-    let gate = wiring::gate(&cx.settings, cx.environment)?;
+    let gate = wiring::gate(&cx.settings, cx.environment, cx.released().running.as_ref())?;
     cx.warn();
     let fleet = Fleet::of(&cx.settings).await?;
     let backends = fleet.backends(None, Vec::new());

@@ -18,7 +18,7 @@ use crate::wiring::{self, Fleet};
 
 pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
     let artifact = cx.artifact()?;
-    let gate = wiring::gate(&cx.settings, cx.environment)?;
+    let gate = wiring::gate(&cx.settings, cx.environment, cx.released().running.as_ref())?;
     cx.warn();
     let fleet = Fleet::of(&cx.settings).await?;
     let open = cx.open_journal(&fleet.clock).await?;

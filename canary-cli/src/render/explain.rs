@@ -26,6 +26,7 @@ pub fn explain_lines(account: &Account, paint: Paint) -> Vec<String> {
     lines.extend(labelled("why", &why(account)));
     lines.extend(labelled("people", &people(account)));
     lines.extend(labelled("gate", &gate(account)));
+    lines.extend(labelled("checks", &account.checks.iter().map(ToString::to_string).collect::<Vec<_>>()));
     lines.extend(labelled("trouble", &trouble(account)));
     if let Some(watch) = &account.watch {
         lines.extend(watched(watch, account.plan.as_deref(), paint));

@@ -10,6 +10,7 @@ use canary_core::time::Timestamp;
 use canary_report::probes::{bound, held_for, judges};
 use canary_report::sentences::{asked, done};
 
+use super::checks::check_lines;
 use super::gate::{gate_lines, refused_lines};
 use super::outcome::outcome_lines;
 use super::paint::Paint;
@@ -65,6 +66,9 @@ impl Lines {
                 ))]
             }
             Entry::GateReviewed { review, .. } => gate_lines(review, self.paint),
+            Entry::Checked { reports, .. } => {
+                reports.iter().flat_map(|report| check_lines(report, self.paint)).collect()
+            }
             Entry::Refused { reasons, .. } => refused_lines(reasons, self.paint),
             Entry::Started { plan, reason, .. } => {
                 self.plan = Some((**plan).clone());

@@ -1,5 +1,6 @@
 //! What is shown: the same events for people, for logs and for programs.
 
+mod checks;
 mod explain;
 mod gate;
 mod json;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
-use canary_core::fleet::{ArtifactError, NodeId, RemotePath, ServiceName};
+use canary_core::fleet::{ArtifactError, NodeId, Provenance, RemotePath, ServiceName};
 use canary_core::spec::{
     Bound, DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, OnInconclusive, PausePolicy,
     ProgressiveWeights, RetryPolicy, RolloutSpec, Sli, SliJudging, WatchPolicy, WatchSubject,
@@ -165,6 +165,11 @@ fn spec(layers: &Layers) -> RolloutSpec {
         enable: EnablePolicy { up_timeout: time(Key::UpTimeout), traffic_timeout: time(Key::TrafficTimeout) },
         watch: watch(layers, time(Key::Window)),
         weights: weights(layers),
+        from: Provenance {
+            revision: layers.revision(Key::ReleaseRevision),
+            // The choices are the phases.
+            phase: layers.text(Key::ReleasePhase).and_then(|text| text.parse().ok()),
+        },
         pause: PausePolicy { after: pauses(layers), limit: time(Key::PauseLimit) },
         roll_back_peers: layers.flag(Key::RollBackPeers).given(),
         retry: RetryPolicy {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use canary_core::analysis::{HoldKind, Number, Ratio};
-use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
+use canary_core::fleet::{
+    HttpPath, MetricName, NodeId, PoolName, RemotePath, Revision, ServiceName, UnitName,
+};
 use canary_core::spec::Percent;
 
 mod list;
@@ -72,6 +74,8 @@ pub enum Kind {
     Project,
     /// A git reference.
     GitRef,
+    /// A revision of the sources, by which a release is known.
+    Revision,
     /// A short text for people.
     Words,
     /// A length of time within bounds.
@@ -134,6 +138,8 @@ pub enum Value {
     Unit(UnitName),
     Metric(MetricName),
     HttpPath(HttpPath),
+    /// A revision.
+    Revision(Revision),
     Address(HaproxyAddress),
     Text(String),
     Time(Duration),
@@ -165,6 +171,7 @@ impl Kind {
             Self::Url | Self::SecureUrl => "URL".to_owned(),
             Self::Address => "ADDRESS".to_owned(),
             Self::GitRef => "REF".to_owned(),
+            Self::Revision => "REVISION".to_owned(),
             Self::Words => "TEXT".to_owned(),
             Self::Time { .. } => "TIME".to_owned(),
             Self::Seconds => "SECONDS".to_owned(),
@@ -238,6 +245,7 @@ impl Kind {
             Self::Unit => Value::Unit(UnitName::new(text).map_err(name)?),
             Self::Metric => Value::Metric(MetricName::new(text).map_err(name)?),
             Self::HttpPath => Value::HttpPath(HttpPath::new(text).map_err(name)?),
+            Self::Revision => Value::Revision(Revision::new(text).map_err(name)?),
             Self::Url => Value::Text(address::url(text, false)?),
             Self::SecureUrl => Value::Text(address::url(text, true)?),
             Self::Address => Value::Address(address::haproxy(text)?),
@@ -277,6 +285,7 @@ impl Kind {
             Self::Address => "unix:/path, tcp:host:port or instance:name:/path".to_owned(),
             Self::Project => "a project's name, such as default".to_owned(),
             Self::GitRef => "a branch, tag or commit, such as origin/main".to_owned(),
+            Self::Revision => "a commit or tag, such as v1.4.2".to_owned(),
             Self::Words => "a few words".to_owned(),
             Self::Time { .. } => "a number with a unit, such as 30s, 5m or 1h".to_owned(),
             Self::Seconds => "a number of seconds, such as 0.5, or a time, such as \"500ms\"".to_owned(),

@@ -146,6 +146,7 @@ fn shape(kind: &Kind) -> Value {
         Kind::FileName => matching("^[^/]+$"),
         Kind::Node | Kind::Pool | Kind::Service => matching(NAME),
         Kind::Nodes => json!({ "type": "array", "items": matching(NAME), "uniqueItems": true }),
+        Kind::Revision => matching("^[A-Za-z0-9_][A-Za-z0-9._/+@-]*$"),
         Kind::Unit => matching("^[A-Za-z0-9_][A-Za-z0-9:._@-]*$"),
         Kind::Metric => matching("^[A-Za-z_:][A-Za-z0-9_:]*$"),
         Kind::Url => matching("^https?://"),

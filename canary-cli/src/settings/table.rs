@@ -136,6 +136,11 @@ settings! {
     Artifact = "release.artifact", "ARTIFACT", "artifact", Kind::File, Unset;
     /// The last known good binary: a file of this host, or a path inside the instances.
     RollbackBinary = "release.rollback_binary", "ROLLBACK_BINARY", "rollback-binary", Kind::File, Unset;
+    /// The revision of the sources that the release was built from; the next release's migrations are judged against it.
+    ReleaseRevision = "release.revision", "CANARY_REVISION", "revision", Kind::Revision,
+        Computed("the commit that is checked out where the migrations are");
+    /// The release's part in a change of the schema.
+    ReleasePhase = "release.phase", "CANARY_PHASE", "phase", Kind::Choice(PHASES), Unset;
 
     /// The service's name; its rollouts share one journal.
     Service = "service.name", "CANARY_SERVICE", "service", Kind::Service, Computed("the pool's name");
@@ -403,6 +408,9 @@ settings! {
     /// Why the change is made, for the record.
     Reason = "reason", "CANARY_REASON", "reason", Kind::Words, Unset;
 }
+
+/// The parts that a release can have in a change of the schema.
+const PHASES: &[&str] = &["expand", "migrate", "contract"];
 
 /// The conventions of migration files that can be named.
 pub const CONVENTIONS: &[&str] = &[

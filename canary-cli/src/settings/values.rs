@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use canary_core::analysis::{HoldKind, Number, Ratio};
-use canary_core::fleet::{HttpPath, MetricName, NodeId, PoolName, RemotePath, ServiceName, UnitName};
+use canary_core::fleet::{
+    HttpPath, MetricName, NodeId, PoolName, RemotePath, Revision, ServiceName, UnitName,
+};
 use canary_core::spec::Percent;
 
 use super::address::HaproxyAddress;
@@ -42,6 +44,7 @@ typed! {
     unit, Unit -> UnitName;
     metric, Metric -> MetricName;
     http_path, HttpPath -> HttpPath;
+    revision, Revision -> Revision;
     address, Address -> HaproxyAddress;
     text, Text -> String;
     time, Time -> Duration;
@@ -109,6 +112,7 @@ impl std::fmt::Display for Value {
             Self::Unit(value) => value.fmt(f),
             Self::Metric(value) => value.fmt(f),
             Self::HttpPath(value) => value.fmt(f),
+            Self::Revision(value) => value.fmt(f),
             Self::Address(value) => value.fmt(f),
             Self::Text(text) => f.write_str(text),
             Self::Time(time) if time.is_zero() => f.write_str("0"),

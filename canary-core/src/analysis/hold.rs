@@ -82,6 +82,13 @@ pub enum HoldReason {
         /// What is known of it.
         hold: ShareHold,
     },
+    /// A check of one's own could not answer.
+    Check {
+        /// The check.
+        check: String,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// The kind of a [`HoldReason`]: what a budget is for.
@@ -118,11 +125,13 @@ pub enum HoldKind {
     Score,
     /// [`HoldReason::Share`].
     Share,
+    /// [`HoldReason::Check`].
+    Check,
 }
 
 impl HoldKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoTraffic,
         Self::TooFewRequests,
         Self::Absent,
@@ -138,6 +147,7 @@ impl HoldKind {
         Self::CommonFault,
         Self::Score,
         Self::Share,
+        Self::Check,
     ];
 
     /// The kind as one word, as settings name it.
@@ -159,6 +169,7 @@ impl HoldKind {
             Self::CommonFault => "common_fault",
             Self::Score => "score",
             Self::Share => "share",
+            Self::Check => "check",
         }
     }
 }
@@ -189,6 +200,7 @@ impl HoldReason {
             Self::CommonFault { .. } | Self::Unconfirmed { .. } => HoldKind::CommonFault,
             Self::Score { .. } => HoldKind::Score,
             Self::Share { .. } => HoldKind::Share,
+            Self::Check { .. } => HoldKind::Check,
         }
     }
 
@@ -237,6 +249,7 @@ impl fmt::Display for HoldReason {
             }
             Self::Score { green, all } => write!(f, "score undecided: {green} of {all} green"),
             Self::Share { hold } => hold.fmt(f),
+            Self::Check { check, why } => write!(f, "check {check}: {why}"),
         }
     }
 }

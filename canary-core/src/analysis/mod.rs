@@ -25,4 +25,4 @@ pub use score::{Role, Score, ScoreBounds, combined, score};
 pub use share::{ShareCause, ShareHold, ShareMemory, ShareSeen, TOLERANCE as SHARE_TOLERANCE};
 pub use threshold::{FailureBudget, ThresholdOptions, ThresholdState, ThresholdVerdict};
 pub use verdict::{JudgedSli, SliVerdict, Verdict, Whose, judge, overall, round};
-pub use watch::{Observation, Patience, WatchNext, WatchState};
+pub use watch::{Observation, Patience, Seen, WatchNext, WatchState};

@@ -13,6 +13,7 @@ use super::threshold::{ThresholdOptions, ThresholdState, ThresholdVerdict};
 use super::verdict::{JudgedSli, SliVerdict, Verdict, overall};
 use crate::spec::{Unproven, WatchPolicy};
 use crate::time::{Timestamp, millis};
+use crate::traits::{CheckReport, CheckVerdict};
 
 /// One probe of the watch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,35 @@ pub struct Observation {
     /// Why the probe as a whole decides nothing, beside what its SLIs say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldReason>,
+    /// What checks of one's own found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckReport>,
+}
+
+/// What was seen at one probe, before the judges speak.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// The instant the store was asked about.
+    pub at: Timestamp,
+    /// The time it looked back over.
+    pub window: Duration,
+    /// Every SLI against its bound.
+    pub slis: Vec<JudgedSli>,
+    /// The comparison with the baseline, where there is one.
+    pub compared: Option<Compared>,
+    /// Why the probe as a whole decides nothing, beside what its SLIs say.
+    pub holds: Vec<HoldReason>,
+    /// What checks of one's own found.
+    pub checks: Vec<CheckReport>,
+}
+
+/// What a check's answer is to a watch.
+fn checked(report: &CheckReport) -> Verdict {
+    match report.verdict {
+        CheckVerdict::Pass => Verdict::Green,
+        CheckVerdict::Fail => Verdict::Red,
+        CheckVerdict::Unknown { .. } => Verdict::Hold,
+    }
 }
 
 /// Patience with SLIs outside their bounds.
@@ -55,19 +85,30 @@ impl Observation {
     #[must_use]
     pub fn plain(at: Timestamp, window: Duration, slis: Vec<JudgedSli>) -> Self {
         let verdict = overall(&slis);
-        Self { at, window, verdict, slis, patience: None, score: None, compared: None, holds: Vec::new() }
+        Self {
+            at,
+            window,
+            verdict,
+            slis,
+            patience: None,
+            score: None,
+            compared: None,
+            holds: Vec::new(),
+            checks: Vec::new(),
+        }
     }
 
-    /// What the judges say of a probe. `before` are the counts of patience up to it.
+    /// What the judges say of a probe. `before` are the counts of patience up to it; a check that fails is borne as an SLI
+    /// outside its bound is.
     #[must_use]
-    pub fn judged(
-        policy: &WatchPolicy,
-        before: ThresholdState,
-        (at, window): (Timestamp, Duration),
-        slis: Vec<JudgedSli>,
-        compared: Option<Compared>,
-        mut holds: Vec<HoldReason>,
-    ) -> Self {
+    pub fn judged(policy: &WatchPolicy, before: ThresholdState, seen: Seen) -> Self {
+        let Seen { at, window, slis, compared, mut holds, checks } = seen;
+        holds.extend(checks.iter().filter_map(|report| match &report.verdict {
+            CheckVerdict::Unknown { why } => {
+                Some(HoldReason::Check { check: report.check.clone(), why: why.clone() })
+            }
+            _ => None,
+        }));
         let judging = &policy.judging;
         let role = |judged: &JudgedSli| {
             let sli = policy.slis.iter().find(|sli| sli.name == judged.sli);
@@ -77,10 +118,11 @@ impl Observation {
         let mut verdicts = Vec::new();
         let mut patience = None;
         let bounds = combined(deciding().map(|judged| judged.verdict.kind()));
+        let failed = checks.iter().any(|report| checked(report) == Verdict::Red);
         match &judging.threshold {
             Some(options) => {
                 let mut state = before;
-                let said = state.observe(options, bounds);
+                let said = state.observe(options, if failed { Verdict::Red } else { bounds });
                 verdicts.push(said.probe());
                 patience = (*options != ThresholdOptions::default()).then_some(Patience { said, state });
             }
@@ -88,6 +130,7 @@ impl Observation {
             None if judging.score.is_none() && bounds == Verdict::Hold => verdicts.push(Verdict::Hold),
             None => {}
         }
+        verdicts.extend((failed && judging.threshold.is_none()).then_some(Verdict::Red));
         let score = judging.score.as_ref().map(|bounds| {
             score(bounds, slis.iter().map(|judged| (judged.sli.as_str(), role(judged), &judged.verdict)))
         });
@@ -106,7 +149,7 @@ impl Observation {
         }
         verdicts.extend((!holds.is_empty()).then_some(Verdict::Hold));
         let verdict = if verdicts.is_empty() { Verdict::Green } else { combined(verdicts) };
-        Self { at, window, verdict, slis, patience, score, compared: compared.map(Box::new), holds }
+        Self { at, window, verdict, slis, patience, score, compared: compared.map(Box::new), holds, checks }
     }
 
     /// What decides this verdict, as one line.
@@ -122,6 +165,8 @@ impl Observation {
             Verdict::Red => {
                 let red = self.compared.iter().filter(|c| c.judgement.verdict == OddsVerdict::Red);
                 parts.extend(red.map(|c| format!("worse than the baseline: {}", c.judgement.evidence)));
+                let failed = self.checks.iter().filter(|report| checked(report) == Verdict::Red);
+                parts.extend(failed.map(|report| format!("check {report}")));
             }
             Verdict::Hold => parts.extend(self.holds.iter().map(ToString::to_string)),
             Verdict::Green => {

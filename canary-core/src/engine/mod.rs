@@ -30,8 +30,8 @@ use crate::fleet::Digest;
 use crate::journal::{Entry, History, NodeReport, Request, RolloutId, RolloutView, StepResult};
 use crate::plan::{Direction, Plan, Step};
 use crate::traits::{
-    Clock, DeployPermit, EventSink, Journal, JournalError, LoadBalancer, MigrationGate, NodeRuntime, Release,
-    Review, SliSource,
+    CheckReport, Clock, DeployPermit, EventSink, Journal, JournalError, LoadBalancer, MigrationGate,
+    NodeRuntime, Release, ReleaseCheck, Review, SliSource,
 };
 use answer::{Answer, Effect, answer, effect};
 use cx::{Evidence, StepCx, StepOutcome};
@@ -47,6 +47,8 @@ pub struct Backends {
     pub nodes: Arc<dyn NodeRuntime>,
     /// The metrics store; `None` when nothing is watched.
     pub sli: Option<Arc<dyn SliSource>>,
+    /// Checks of one's own, asked before a rollout and at every probe of a watch.
+    pub checks: Vec<Arc<dyn ReleaseCheck>>,
     /// The journal.
     pub journal: Arc<dyn Journal>,
     /// Listeners.
@@ -105,6 +107,18 @@ impl Backends {
         })
         .await?;
         Ok(review)
+    }
+
+    /// Records what checks of one's own answered before a rollout; nothing when there are none.
+    ///
+    /// # Errors
+    /// [`JournalError`] when that cannot be recorded.
+    pub async fn record_checks(&self, order: &Order, reports: &[CheckReport]) -> Result<(), JournalError> {
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let (rollout, actor) = (order.rollout.clone(), order.actor.clone());
+        self.append(Entry::Checked { rollout, actor, reports: reports.to_vec() }).await
     }
 
     /// Records that a rollout was refused before anything was changed.

@@ -3,6 +3,7 @@
 mod comparison;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -12,7 +13,10 @@ use crate::analysis::Foresight;
 use crate::fleet::{NodeId, NodeSnapshot};
 use crate::plan::Lint;
 use crate::spec::{RolloutSpec, Sli, WatchPolicy, WatchSubject};
-use crate::traits::{ActiveState, PoolState, RunningBinary, SliQuery, SliSource, Subject};
+use crate::traits::{
+    ActiveState, CheckAsk, CheckReport, CheckStage, CheckVerdict, PoolState, ReleaseCheck, RunningBinary,
+    Severity, SliQuery, SliSource, Subject,
+};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,12 +64,45 @@ pub struct Preflight {
     pub checks: Vec<Check>,
     /// What the comparison with the baseline will be able to see, for each SLI where that is known.
     pub foresight: Vec<Foresight>,
+    /// What checks of one's own found; each finding is one of `checks` as well.
+    pub reports: Vec<CheckReport>,
+}
+
+/// How long a check may take before a rollout.
+const CHECK_LIMIT: Duration = Duration::from_secs(60);
+
+/// Asks every check, all at the same time, in their order.
+pub(super) async fn ask_checks(checks: &[Arc<dyn ReleaseCheck>], ask: CheckAsk) -> Vec<CheckReport> {
+    let asked = checks.iter().map(|check| {
+        let (check, ask) = (Arc::clone(check), ask.clone());
+        let name = check.name().to_owned();
+        let answer = async move {
+            let answer = check.check(&ask).await;
+            answer.unwrap_or_else(|error| CheckReport::unknown(check.name(), error.chain())).listed()
+        };
+        (name, tokio::spawn(answer))
+    });
+    let mut reports = Vec::new();
+    for (name, task) in asked.collect::<Vec<_>>() {
+        let ended_early = |error| CheckReport::unknown(name, format!("the check ended early: {error}"));
+        reports.push(task.await.unwrap_or_else(ended_early));
+    }
+    reports
 }
 
 impl Backends {
     /// Checks the balancer, every node, every SLI and what they are compared by. Changes nothing.
     pub async fn preflight(&self, spec: &RolloutSpec) -> Preflight {
-        let mut told = Preflight { checks: self.checks(spec).await, foresight: Vec::new() };
+        let ask = CheckAsk {
+            service: spec.service.clone(),
+            canary: spec.canary.clone(),
+            stage: CheckStage::Before,
+            at: self.clock.now(),
+            limit: CHECK_LIMIT,
+        };
+        let (mut checks, reports) = tokio::join!(self.checks(spec), ask_checks(&self.checks, ask));
+        checks.extend(reports.iter().flat_map(rows));
+        let mut told = Preflight { checks, foresight: Vec::new(), reports };
         if let (Some(watch), Some(source)) = (&spec.watch, &self.sli) {
             self.comparison(source, spec, watch, &mut told).await;
         }
@@ -185,6 +222,24 @@ impl Backends {
             })
             .collect()
     }
+}
+
+/// A report as rows of the check-list: what it says as a whole, and each finding.
+fn rows(report: &CheckReport) -> Vec<Check> {
+    let name = format!("check {}", report.check);
+    let mut rows = vec![match &report.verdict {
+        CheckVerdict::Pass => Check::ok(&name, &report.summary),
+        CheckVerdict::Fail => Check::failed(&name, &report.summary),
+        CheckVerdict::Unknown { why } => Check::failed(&name, format!("undecided: {why}")),
+    }];
+    rows.extend(report.findings.iter().map(|finding| {
+        let detail = format!("{finding}; {}", finding.remedy);
+        match finding.severity {
+            Severity::Refuse => Check::failed(&name, detail),
+            Severity::Warn => Check::warn(&name, detail),
+        }
+    }));
+    rows
 }
 
 fn balancer(name: &str, spec: &RolloutSpec, pool: &PoolState) -> Vec<Check> {

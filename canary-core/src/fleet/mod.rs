@@ -2,8 +2,10 @@
 
 mod artifact;
 mod names;
+mod release;
 mod snapshot;
 
 pub use artifact::{Artifact, ArtifactError, Digest, FileFacts, RemotePath};
-pub use names::{HttpPath, MetricName, NameError, NodeId, PoolName, ServiceName, UnitName};
+pub use names::{HttpPath, MetricName, NameError, NodeId, PoolName, Revision, ServiceName, UnitName};
+pub use release::{Provenance, ReleasePhase, ReleasePhaseError};
 pub use snapshot::{NodeSnapshot, Snapshot};

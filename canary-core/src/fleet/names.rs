@@ -147,6 +147,16 @@ name!(
 );
 
 name!(
+    /// A revision of the sources: a commit, branch or tag, as `git` is given it on its command line.
+    ///
+    /// 1 to 200 bytes of ASCII letters, digits and `-_./+@`, not starting with a sign that is an option to a program.
+    Revision, "revision", 200,
+    |c| c.is_ascii_alphanumeric() || c == '_',
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '@'),
+    "letters, digits, '-', '_', '.', '/', '+' and '@'"
+);
+
+name!(
     /// The path (and query) of an HTTP request: starts with `/`, printable ASCII without blanks, quotes or `#`.
     HttpPath, "HTTP path", 1024,
     |c| c == '/',

@@ -14,7 +14,7 @@ use crate::fleet::Digest;
 use crate::plan::{Action, Direction, Plan, Step};
 use crate::spec::Bound;
 use crate::time::{Timestamp, millis};
-use crate::traits::{Review, SliKind};
+use crate::traits::{CheckReport, Review, SliKind};
 
 use compared::ComparedFold;
 pub use compared::{ComparedAccount, EvidenceAt};
@@ -121,6 +121,8 @@ pub struct Account {
     pub plan: Option<Box<Plan>>,
     /// The gate's answer.
     pub gate: Option<Review>,
+    /// What checks of one's own answered before it began.
+    pub checks: Vec<CheckReport>,
     /// How it ended; `None` when it has not.
     pub outcome: Option<Outcome>,
     /// The step that turned it.
@@ -166,6 +168,7 @@ impl Account {
             last: first.time,
             plan: None,
             gate: None,
+            checks: Vec::new(),
             outcome: None,
             failed: None,
             watch: None,
@@ -185,6 +188,7 @@ impl Account {
                 self.actor.clone_from(actor);
                 self.gate = Some(review.clone());
             }
+            Entry::Checked { reports, .. } => self.checks.clone_from(reports),
             Entry::Refused { actor, reasons, .. } => {
                 self.actor.clone_from(actor);
                 self.outcome = Some(Outcome::Refused { reasons: reasons.clone() });

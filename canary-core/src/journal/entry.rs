@@ -12,7 +12,7 @@ use crate::engine::{FailureClass, Outcome};
 use crate::fleet::{Digest, NodeId};
 use crate::plan::{Plan, Step};
 use crate::time::{Timestamp, millis};
-use crate::traits::{ActiveState, AdminState, ExecutedQuery, Operational, Review};
+use crate::traits::{ActiveState, AdminState, CheckReport, ExecutedQuery, Operational, Review};
 
 /// Identifies a rollout: when it began, and eight random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -159,6 +159,15 @@ pub enum Entry {
         /// Its answer.
         review: Review,
     },
+    /// Checks of one's own answered, before anything was changed.
+    Checked {
+        /// The rollout they were asked for.
+        rollout: RolloutId,
+        /// Who asked.
+        actor: String,
+        /// Their answers.
+        reports: Vec<CheckReport>,
+    },
     /// A rollout was refused before anything was changed.
     Refused {
         /// The rollout.
@@ -272,6 +281,7 @@ impl Entry {
         match self {
             Self::Genesis { .. } | Self::Opened { .. } | Self::Recovered { .. } => None,
             Self::GateReviewed { rollout, .. }
+            | Self::Checked { rollout, .. }
             | Self::Refused { rollout, .. }
             | Self::Started { rollout, .. }
             | Self::Resumed { rollout, .. }

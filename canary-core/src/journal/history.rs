@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Entry, NodeReport, Record, Request, RolloutId, StepResult, Wish};
 use crate::analysis::WatchState;
 use crate::engine::{FailureClass, Outcome};
-use crate::fleet::Digest;
+use crate::fleet::{Digest, Revision};
 use crate::plan::{Action, Direction, Plan, Step};
 use crate::time::Timestamp;
 use crate::traits::AdminState;
@@ -101,6 +103,7 @@ impl History {
             | Entry::Opened { .. }
             | Entry::Recovered { .. }
             | Entry::GateReviewed { .. }
+            | Entry::Checked { .. }
             | Entry::Refused { .. }
             | Entry::Started { .. }
             | Entry::Retried { .. } => {}
@@ -270,6 +273,50 @@ impl RolloutView {
     #[must_use]
     pub fn unfinished(&self) -> bool {
         matches!(self.history.finished(), None | Some(Outcome::Interrupted { .. }))
+    }
+}
+
+/// What completed rollouts brought, as far as their records say: the revision that is running, and the revision of each binary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Released {
+    /// What the last completed rollout or rollback left running, where the revision of its binary is known.
+    pub running: Option<RunningRelease>,
+    /// The revision that each binary was built from.
+    pub revisions: BTreeMap<Digest, Revision>,
+}
+
+/// What a completed rollout left running everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningRelease {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The binary.
+    pub artifact: Digest,
+    /// The revision it was built from.
+    pub revision: Revision,
+}
+
+impl Released {
+    /// Folds every rollout of a journal, oldest first. A rollback takes back what the release before it brought: what runs is then
+    /// known by its digest.
+    #[must_use]
+    pub fn of(rollouts: &[RolloutView]) -> Self {
+        let mut released = Self::default();
+        for view in rollouts {
+            let digest = view.plan.artifact.facts.sha256;
+            if let Some(revision) = &view.plan.spec.from.revision {
+                released.revisions.insert(digest, revision.clone());
+            }
+            if matches!(view.history.finished(), Some(Outcome::Completed { .. })) {
+                let revision = released.revisions.get(&digest).cloned();
+                released.running = revision.map(|revision| RunningRelease {
+                    rollout: view.id.clone(),
+                    artifact: digest,
+                    revision,
+                });
+            }
+        }
+        released
     }
 }
 

@@ -17,5 +17,5 @@ pub use account::{
 pub use chain::{Chain, Record, canonical, parse_line};
 pub use entry::{Entry, NodeReport, Request, RolloutId, StepResult, Wish};
 pub use file::{FileJournal, ReadJournal, Writer, read};
-pub use history::{History, RolloutView, StepStatus, rollouts};
+pub use history::{History, Released, RolloutView, RunningRelease, StepStatus, rollouts};
 pub use memory::MemoryJournal;

@@ -13,7 +13,7 @@ pub use policy::{DrainPolicy, EnablePolicy, HealthPolicy, OnDrainTimeout, PauseP
 pub use watch::{Bound, OnInconclusive, Sli, WatchPolicy, WatchSubject};
 pub use weights::{Percent, PercentError, ProgressiveWeights};
 
-use crate::fleet::{NodeId, PoolName, ServiceName};
+use crate::fleet::{NodeId, PoolName, Provenance, ServiceName};
 
 /// A rollout as asked for: which nodes, in what order, and under which rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct RolloutSpec {
     /// How the canary comes to its weight; `None` when it gets it at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<ProgressiveWeights>,
+    /// Where the release comes from.
+    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
+    pub from: Provenance,
     /// Where the rollout waits for a person.
     #[serde(default)]
     pub pause: PausePolicy,
@@ -63,6 +66,7 @@ impl RolloutSpec {
             enable: EnablePolicy::default(),
             watch: None,
             weights: None,
+            from: Provenance::default(),
             pause: PausePolicy::default(),
             roll_back_peers: false,
             retry: RetryPolicy::default(),

@@ -5,7 +5,8 @@ use std::fmt::{self, Debug, Display};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{Digest, ServiceName};
+use crate::fleet::{Digest, NodeId, Provenance, Revision, ServiceName};
+use crate::journal::RunningRelease;
 use crate::time::Timestamp;
 use crate::traits::BackendError;
 
@@ -14,8 +15,58 @@ use crate::traits::BackendError;
 pub struct Release {
     /// The service.
     pub service: ServiceName,
-    /// The new binary.
+    /// The new binary; going back, the old one.
     pub artifact: Digest,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
+    pub from: Provenance,
+    /// What every node runs now, as far as it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<RunsWhere>,
+    /// What the last completed rollout left running, if the journal knows its revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<RunningRelease>,
+    /// Which way.
+    #[serde(default)]
+    pub direction: ReleaseDirection,
+}
+
+impl Release {
+    /// A release of which nothing else is known.
+    #[must_use]
+    pub fn new(service: ServiceName, artifact: Digest) -> Self {
+        Self {
+            service,
+            artifact,
+            from: Provenance::default(),
+            running: Vec::new(),
+            baseline: None,
+            direction: ReleaseDirection::Forward,
+        }
+    }
+}
+
+/// What a node runs before a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsWhere {
+    /// The node.
+    pub node: NodeId,
+    /// Its binary; `None` when it has none or it could not be read.
+    pub artifact: Option<Digest>,
+    /// The revision that binary was built from, where the journal knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+}
+
+/// Which way a binary is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseDirection {
+    /// A new binary, with migrations that may not have run yet.
+    #[default]
+    Forward,
+    /// An older binary comes back to a schema that is ahead of it: may it?
+    Back,
 }
 
 /// How grave a finding is.
@@ -290,4 +341,10 @@ pub trait MigrationGate: Display + Debug + Send + Sync + 'static {
     /// # Errors
     /// Only where nothing could be looked at; what cannot be judged is [`Verdict::Undecided`] or a finding.
     async fn review(&self, release: &Release) -> Result<Review, BackendError>;
+
+    /// The revision of the sources that would be released, as one that does not move: `named` as a commit, or what is checked
+    /// out where nobody has named it. As it was named where the gate reads no sources.
+    async fn revision(&self, named: Option<&Revision>) -> Option<Revision> {
+        named.cloned()
+    }
 }

@@ -13,6 +13,7 @@ mod journal;
 mod load_balancer;
 mod migration_gate;
 mod node_runtime;
+mod release_check;
 mod sli_source;
 
 pub use clock::{Clock, SystemClock};
@@ -23,10 +24,11 @@ pub use journal::{Journal, JournalError};
 pub use load_balancer::{AdminState, LbCapabilities, LoadBalancer, Operational, PoolState, Server, Weight};
 pub use migration_gate::{
     Baseline, BaselineSource, DeployPermit, DeployStep, Finding, Grant, MigrationGate, Phase, Release,
-    Review, Severity, SourceLine, Verdict as GateVerdict,
+    ReleaseDirection, Review, RunsWhere, Severity, SourceLine, Verdict as GateVerdict,
 };
 pub use node_runtime::{
     ActiveState, HealthCheck, HealthReport, InstallReport, Installed, NodeRuntime, RemoteFile, RunningBinary,
     ServiceState,
 };
+pub use release_check::{CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, ReleaseCheck};
 pub use sli_source::{ExecutedQuery, Reading, Sample, SliFacts, SliKind, SliQuery, SliSource, Subject};

@@ -74,6 +74,7 @@ pub fn wrap(backends: &Backends, faults: &Arc<dyn Faults>) -> Backends {
         lb: Arc::new(Faulty::new(Arc::clone(&backends.lb), faults, clock)),
         nodes: Arc::new(Faulty::new(Arc::clone(&backends.nodes), faults, clock)),
         sli: backends.sli.as_ref().map(|sli| Arc::new(Faulty::new(Arc::clone(sli), faults, clock)) as _),
+        checks: backends.checks.clone(),
         journal: Arc::new(Faulty::new(Arc::clone(&backends.journal), faults, clock)),
         sinks: backends.sinks.clone(),
         clock: Arc::clone(clock) as Arc<dyn Clock>,

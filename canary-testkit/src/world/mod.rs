@@ -227,6 +227,7 @@ impl World {
             lb: Arc::new(self.clone()),
             nodes: Arc::new(self.clone()),
             sli: Some(Arc::new(self.clone())),
+            checks: Vec::new(),
             journal,
             sinks: Vec::new(),
             clock: Arc::clone(&self.clock) as _,

@@ -315,7 +315,7 @@ impl GateBench for Gate {
     }
 
     fn release(&self) -> Release {
-        Release { service: "app".parse().unwrap(), artifact: Digest::of(b"new") }
+        Release::new("app".parse().unwrap(), Digest::of(b"new"))
     }
 
     async fn add_compatible(&self, number: u32) {

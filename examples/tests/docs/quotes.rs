@@ -144,6 +144,7 @@ fn judging_tells_every_hold() {
             causes: vec![ShareCause::Sticky { by: "cookie \"SRV\"".to_owned() }],
         }),
         HoldReason::share(ShareHold::Unknown { error: "…".to_owned() }),
+        HoldReason::Check { check: "schema".to_owned(), why: "…".to_owned() },
     ];
     let text = read("docs/judging.md");
     for hold in all {
@@ -164,6 +165,7 @@ fn judging_tells_every_hold() {
             | HoldReason::CommonFault { .. }
             | HoldReason::Unconfirmed { .. }
             | HoldReason::Share { .. }
+            | HoldReason::Check { .. }
             | HoldReason::Score { .. } => format!("`{hold}`"),
         };
         assert!(text.contains(&listed), "docs/judging.md does not tell {listed}");

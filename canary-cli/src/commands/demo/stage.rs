@@ -107,7 +107,7 @@ impl Stage {
             actor: self.actor.clone(),
             reason: None,
         };
-        let release = Release { service: spec.service.clone(), artifact: artifact.facts.sha256 };
+        let release = Release::new(spec.service.clone(), artifact.facts.sha256);
         let gate = MigrationFilesGate::new(GateConfig::new(self.sandbox.dir(), "migrations"));
         let review = backends.review(&gate, &release, &order).await;
         let review = review.map_err(|e| failed("write the journal", &e))?;

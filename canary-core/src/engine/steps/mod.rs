@@ -1,5 +1,6 @@
 //! One file a step. Each may be run again after any crash, and then leaves the same state as one run would.
 
+mod checks;
 mod compare;
 mod drain;
 mod enable;

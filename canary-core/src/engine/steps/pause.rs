@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::checks::checks;
 use super::probe::slis;
 use super::share::Share;
 use super::watch::watched;
-use crate::analysis::{HoldReason, Observation, Verdict, WatchState};
+use crate::analysis::{HoldReason, Observation, Seen, Verdict, WatchState};
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::Entry;
@@ -38,8 +39,10 @@ pub(super) async fn run(cx: &StepCx<'_>) -> StepOutcome {
             let state = cx.history().paused_watch().cloned().unwrap_or_else(|| WatchState::new(at));
             // The node was in rotation before the pause; its whole window may be looked at.
             let window = policy.rate_window.max(policy.interval);
-            let slis = slis(cx, policy, *source, at, window, &state).await;
-            let observation = Observation::judged(policy, state.patience, (at, window), slis, None, holds);
+            let (slis, checks) =
+                tokio::join!(slis(cx, policy, *source, at, window, &state), checks(cx, policy, at));
+            let probe = Seen { at, window, slis, compared: None, holds, checks };
+            let observation = Observation::judged(policy, state.patience, probe);
             let (verdict, reason) = (observation.verdict, observation.reason());
             let rollout = cx.recorder.rollout.clone();
             cx.record(Entry::Observed { rollout, step: cx.step.clone(), observation }).await?;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::checks::checks;
 use super::compare::Comparing;
 use super::probe::slis;
 use super::share::Share;
-use crate::analysis::{HoldReason, Observation, WatchNext, WatchState};
+use crate::analysis::{HoldReason, Observation, Seen, WatchNext, WatchState};
 use crate::engine::cx::{Failure, StepCx, StepOutcome};
 use crate::engine::outcome::FailureClass;
 use crate::journal::Entry;
@@ -111,11 +112,12 @@ async fn observe(
 ) -> Result<Observation, Failure> {
     let at = cx.backends.clock.now();
     let window = state.look_back(policy, at);
-    let slis = slis(cx, policy, source, at, window, state).await;
+    let (slis, checks) = tokio::join!(slis(cx, policy, source, at, window, state), checks(cx, policy, at));
     let (compared, mut holds) = match comparing {
         Some(comparing) => comparing.poll(cx, at, state).await?,
         None => (None, Vec::new()),
     };
     holds.extend(held);
-    Ok(Observation::judged(policy, state.patience, (at, window), slis, compared, holds))
+    let seen = Seen { at, window, slis, compared, holds, checks };
+    Ok(Observation::judged(policy, state.patience, seen))
 }

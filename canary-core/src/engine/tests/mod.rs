@@ -2,6 +2,7 @@
 
 mod account;
 mod answers;
+mod checks;
 mod control;
 mod crash;
 mod drain;
@@ -55,6 +56,7 @@ impl Scene {
             lb: shared.clone(),
             nodes: shared.clone(),
             sli: Some(shared.clone()),
+            checks: Vec::new(),
             journal: Arc::new(MemoryJournal::new(shared.clone())),
             sinks: Vec::new(),
             clock: shared,
