@@ -19,6 +19,8 @@ mod review;
 pub mod routing;
 mod rules;
 mod set;
+#[cfg(feature = "live")]
+pub mod shadow;
 mod source;
 mod sql;
 

@@ -32,6 +32,18 @@ pub(crate) enum TlsMode {
     Verify(Option<PathBuf>),
 }
 
+impl TlsMode {
+    /// As libpq's `sslmode` and `sslrootcert` say it, for its programs.
+    pub(crate) fn libpq(&self) -> (&'static str, Option<&Path>) {
+        match self {
+            Self::Off => ("disable", None),
+            Self::Prefer => ("prefer", None),
+            Self::Require(root) => ("require", root.as_deref()),
+            Self::Verify(root) => ("verify-full", root.as_deref()),
+        }
+    }
+}
+
 /// Why a text is no database address. Never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the database's address {0}")]

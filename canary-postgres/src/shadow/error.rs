@@ -1,0 +1,36 @@
+//! Why a shadow run could not be made.
+
+use std::time::Duration;
+
+use crate::cluster::ClusterError;
+use crate::live::Failure;
+
+/// A shadow run that could not be made; says nothing about the migrations.
+#[derive(Debug, thiserror::Error)]
+pub enum ShadowError {
+    /// No throw-away server.
+    #[error("the throw-away server: {0}")]
+    Cluster(#[from] ClusterError),
+    /// A server that did not answer, or refused what a shadow run needs.
+    #[error(transparent)]
+    Server(#[from] Failure),
+    /// The shadow server is the live one.
+    #[error(
+        "the shadow server {0} is the live server, on which nothing is ever changed; name another one, or none for a throw-away server"
+    )]
+    Live(String),
+    /// A role that the shadow server does not have.
+    #[error("the role {0} is not there on the shadow server")]
+    NoRole(String),
+    /// It took too long.
+    #[error("the shadow run was not done after {} s", .0.as_secs())]
+    Deadline(Duration),
+    /// The schema could not be read from the live server.
+    #[error("pg_dump of {database}: {why}")]
+    Dump {
+        /// Of what.
+        database: String,
+        /// What came back.
+        why: String,
+    },
+}
