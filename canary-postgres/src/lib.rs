@@ -7,13 +7,19 @@ mod config;
 pub mod contract;
 mod convention;
 #[cfg(feature = "live")]
+pub mod describe;
+#[cfg(feature = "live")]
 pub mod drift;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
 mod git;
 #[cfg(feature = "live")]
+pub mod isolation;
+#[cfg(feature = "live")]
 pub mod live;
+#[cfg(feature = "live")]
+pub mod load;
 mod review;
 #[cfg(feature = "live")]
 pub mod routing;

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod connection;
+mod describe;
 mod drift;
+mod isolation;
+mod load;
 mod routing;
 mod server;
+mod service;

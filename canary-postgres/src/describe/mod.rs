@@ -1,0 +1,11 @@
+//! Does what the service's queries give fit what its sources make of it, on every shard?
+//!
+//! ```text
+//!  contract's queries ─► PREPARE + describe on each shard (pipelined) ─► types, NULL, names ─► held against structs and tuples
+//! ```
+
+mod compare;
+mod prepare;
+
+pub use compare::{Gravity, Mismatch};
+pub use prepare::{Describe, Described, Violation, describe};
