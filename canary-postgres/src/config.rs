@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::Convention;
+use crate::grants::Allowance;
+use crate::rules::{BinaryFacts, Locks};
 
 /// Where the migrations are, what they are new against, and whether refusals are waved through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +18,14 @@ pub struct GateConfig {
     pub base: Base,
     /// The tool that runs the migrations; found out from all files together when not set.
     pub convention: Option<Convention>,
+    /// Grants for single refusals.
+    pub allow: Vec<Allowance>,
     /// Waves everything through that would be refused or undecided.
     pub force: Option<Force>,
+    /// What is known of the binary that is running; without it rules judge for any binary.
+    pub facts: Option<BinaryFacts>,
+    /// What becomes of changes that only lock.
+    pub locks: Locks,
 }
 
 impl GateConfig {
@@ -31,7 +39,10 @@ impl GateConfig {
             dir: dir.into(),
             base: Base::from(Self::DEFAULT_BASE),
             convention: None,
+            allow: Vec::new(),
             force: None,
+            facts: None,
+            locks: Locks::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::convention::Convention;
-use crate::rules::{Baseline, Judge, Place};
+use crate::rules::{Judge, Known, Locks, Place, Reading};
 use crate::sql::parse::parse;
 
 /// Judges a migration file's text under every convention.
@@ -13,14 +13,15 @@ pub fn migration(text: &str) {
     for convention in Convention::ALL {
         let _ = convention.role(Path::new("0001_first.up.sql"));
         let Ok(up) = convention.read(text, None) else { continue };
-        let up = up.text;
+        let (parts, up) = (up.parts, up.text);
         if read.contains(&up) {
             continue;
         }
         let script = parse(&up);
-        let in_transaction = true;
-        let mut judge = Judge::over(Baseline::default());
-        judge.file(Place { file: "0001_first.up.sql", text, in_transaction }, &script);
+        let mut judge = Judge::over(Known::default(), Reading::default(), Locks::Refuse);
+        let place = Place { file: "0001_first.up.sql", text, convention, parts: &parts };
+        judge.open(place);
+        judge.file(place, &script);
         let _ = judge.into_findings();
         read.push(up);
     }

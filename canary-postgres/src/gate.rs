@@ -1,10 +1,13 @@
 //! The gate over migration files.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use canary_core::fleet::Revision;
-use canary_core::traits::{BackendError, CallOutcome, ErrorKind, MigrationGate, Release, Review};
+use canary_core::traits::{
+    BackendError, CallOutcome, Clock, ErrorKind, MigrationGate, Release, Review, SystemClock,
+};
 
 use crate::changes::{Looked, look};
 use crate::config::GateConfig;
@@ -18,13 +21,20 @@ use crate::review;
 #[derive(Debug, Clone)]
 pub struct MigrationFilesGate {
     config: GateConfig,
+    clock: Arc<dyn Clock>,
 }
 
 impl MigrationFilesGate {
     /// A gate over these settings.
     #[must_use]
-    pub const fn new(config: GateConfig) -> Self {
-        Self { config }
+    pub fn new(config: GateConfig) -> Self {
+        Self { config, clock: Arc::new(SystemClock::new()) }
+    }
+
+    /// The same, by another clock: grants end by it.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Its settings.
@@ -44,15 +54,19 @@ impl fmt::Display for MigrationFilesGate {
 impl MigrationGate for MigrationFilesGate {
     /// Takes at most 30 s for each of a handful of `git` calls, and time linear in the size of the files.
     async fn review(&self, _release: &Release) -> Result<Review, BackendError> {
+        let now = self.clock.now();
         let changes = match look(&self.config).await {
             Looked::Changes(changes) => changes,
             Looked::NothingNew { why, changes } => {
-                return Ok(review::nothing_new(why, changes.map(|changes| changes.baseline)));
+                let baseline = changes.map(|changes| changes.baseline);
+                return Ok(review::nothing_new(&self.config, why, baseline, now));
             }
-            Looked::Undecided(why) => return Ok(review::undecided(&self.config, why)),
+            Looked::Undecided(why) => {
+                return Ok(review::undecided(&self.config, "baseline-unusable", why, None, now));
+            }
         };
         let config = self.config.clone();
-        tokio::task::spawn_blocking(move || review::judge(&config, &changes)).await.map_err(|error| {
+        tokio::task::spawn_blocking(move || review::judge(&config, &changes, now)).await.map_err(|error| {
             BackendError::new(ErrorKind::Other, "migrations", "review", "the judging task ended early")
                 .outcome_is(CallOutcome::NotApplied)
                 .caused_by(error)

@@ -14,6 +14,7 @@ pub mod drift;
 pub mod fuzzing;
 mod gate;
 mod git;
+mod grants;
 #[cfg(feature = "live")]
 pub mod isolation;
 #[cfg(feature = "live")]
@@ -33,4 +34,6 @@ mod sql;
 pub use config::{Base, Force, GateConfig};
 pub use convention::{Convention, Part, Role, SectionError, Splitting, Transaction, UnknownConvention, Up};
 pub use gate::MigrationFilesGate;
+pub use grants::{Allowance, GrantSyntax, GrantTarget};
+pub use rules::{BinaryFacts, KnownQuery, Locks, RequiredColumn};
 pub use set::{MigrationFile, MigrationSet, SetError};

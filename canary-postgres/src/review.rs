@@ -4,32 +4,38 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use canary_core::fleet::Digest;
-use canary_core::traits::{Baseline, Finding, GateVerdict as Verdict, Grant, Review, Severity};
+use canary_core::time::Timestamp;
+use canary_core::traits::{Baseline, Finding, GateVerdict as Verdict, Review, Severity};
 
 use crate::changes::{ChangeKind, Changes};
-use crate::config::{Force, GateConfig};
-use crate::convention::{Convention, Late, Role, Transaction, foreign_markers, order, version};
-use crate::rules::{Baseline as Known, Judge, Place, rule};
+use crate::config::GateConfig;
+use crate::convention::{Convention, Late, Role, foreign_markers, order, version};
+use crate::grants;
+use crate::rules::{Judge, Known, Place, Reading, rule};
 use crate::set::{Loaded, Texts};
 use crate::source;
 use crate::sql::parse::parse;
-use crate::sql::position::Lines;
+use crate::sql::position::Span;
 
 /// Judges what changed.
-pub(crate) fn judge(config: &GateConfig, changes: &Changes) -> Review {
+pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> Review {
     let loaded = match Loaded::read(config, changes) {
         Ok(loaded) => loaded,
-        Err(why) => return undecided(config, why),
+        Err(why) => {
+            let baseline = Some(changes.baseline.clone());
+            return undecided(config, "convention-unclear", why, baseline, now);
+        }
     };
-    let (texts, detected) = (&loaded.texts, &loaded.detected);
+    let convention = loaded.detected.convention;
+    let facts = Reading::of(config.facts.clone());
     let mut work = Work {
         config,
         changes,
         loaded: &loaded,
-        convention: detected.convention,
-        judge: Judge::over(baseline(changes, &loaded)),
+        convention,
+        judge: Judge::over(known(changes, &loaded), facts, config.locks),
         evidence: vec![
-            format!("convention {}: {}", detected.convention, detected.by),
+            format!("convention {convention}: {}", loaded.detected.by),
             format!("new since {}", changes.since),
         ],
         judged: 0,
@@ -37,22 +43,59 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes) -> Review {
     let mut files: Vec<(&PathBuf, ChangeKind)> =
         changes.files.iter().map(|(path, kind)| (path, *kind)).collect();
     files.sort_by_cached_key(|(path, _)| order(path));
+    let mut order_of = Vec::new();
     for (path, kind) in files {
+        order_of.push(work.named(path));
         work.file(path, kind);
     }
-    let Work { judge, evidence, judged, convention, .. } = work;
-    let digest = digest(convention, changes, texts);
-    let why = (judged == 0).then(|| {
-        format!(
+    let Work { judge, mut evidence, judged, .. } = work;
+    let mut findings = judge.into_findings();
+    sort(&mut findings, &order_of);
+    for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Refuse) {
+        let content = content_of(config, changes, &finding.file);
+        finding.grant = grants::target(&finding.rule, &finding.file, &content).to_string();
+    }
+    let found_any = !findings.is_empty();
+    let mut verdict = grants::settle(&mut findings, &config.allow, config.force.as_ref(), now);
+    if judged == 0 && !found_any && verdict == Verdict::Pass {
+        let why = format!(
             "what differs in {} since {} are no migrations that a deploy runs",
             config.dir.display(),
             changes.since
-        )
-    });
-    settle(config.force.as_ref(), judge.into_findings(), evidence, digest, why, changes.baseline.clone())
+        );
+        verdict = Verdict::NothingNew { why };
+    }
+    if config.force.is_some() && !matches!(verdict, Verdict::Bypassed { .. }) {
+        evidence.push("a bypass was given and not needed".to_owned());
+    }
+    let digest = digest(convention, changes, &loaded.texts);
+    Review { verdict, findings, evidence, digest, baseline: Some(changes.baseline.clone()) }
 }
 
-fn baseline(changes: &Changes, loaded: &Loaded) -> Known {
+/// By file in the order they run, then by place; refusals before warnings about the same place.
+fn sort(findings: &mut [Finding], files: &[String]) {
+    let index = |file: &str| files.iter().position(|known| known == file).unwrap_or(usize::MAX);
+    findings.sort_by(|a, b| {
+        let key = |f: &Finding| (index(&f.file), f.line, f.column, std::cmp::Reverse(f.severity));
+        key(a).cmp(&key(b)).then_with(|| a.rule.cmp(&b.rule))
+    });
+}
+
+/// The digest of what lies under a file's name as the operator writes it; of nothing when it is gone.
+fn content_of(config: &GateConfig, changes: &Changes, named: &str) -> Digest {
+    let found = changes.files.keys().find(|path| shown(&config.dir, path) == named);
+    let text = found.and_then(|path| std::fs::read(changes.dir.join(path)).ok());
+    text.map_or_else(|| Digest::of(b"nothing"), |bytes| Digest::of(&bytes))
+}
+
+/// A name with a line feed or an escape sequence in it must not forge lines of a report.
+fn shown(dir: &Path, path: &Path) -> String {
+    let named = dir.join(path).display().to_string();
+    named.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// What the older files made.
+fn known(changes: &Changes, loaded: &Loaded) -> Known {
     let mut known = Known::default();
     let convention = loaded.detected.convention;
     let mut older: Vec<_> = loaded
@@ -83,10 +126,12 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    fn named(&self, path: &Path) -> String {
+        shown(&self.config.dir, path)
+    }
+
     fn file(&mut self, path: &Path, kind: ChangeKind) {
-        // A name with a line feed or an escape sequence in it must not forge lines of a report.
-        let named = self.config.dir.join(path).display().to_string();
-        let named: String = named.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let named = self.named(path);
         let on_disk = self.changes.dir.join(path);
         if kind != ChangeKind::Deleted && on_disk.is_dir() {
             self.judged += 1;
@@ -157,34 +202,44 @@ impl Work<'_> {
             Ok(up) => up,
             Err(error) => return self.note("unparsed-sql", named, 0, &error.to_string()),
         };
+        let place = Place { file: named, text, convention: self.convention, parts: &up.parts };
+        self.judge.open(place);
+        if self.convention == Convention::Sqlx && version(self.convention, path).is_none() {
+            self.note("unparsed-sql", named, 0, "has no version number, at which sqlx stops");
+        }
+        if up.text.starts_with('\u{feff}') && self.convention != Convention::Flyway {
+            let what = "starts with a byte order mark, which the server rejects (42601)";
+            self.judge.note(place, rule("unparsed-sql"), None, Span { start: 3, end: 3 }, what);
+        }
+        let judged = up.text.replacen('\u{feff}', "   ", usize::from(up.text.starts_with('\u{feff}')));
+        let mut script = parse(&judged);
         for note in up.notes.iter().chain(&foreign_markers(self.convention, text)) {
-            let line = Lines::of(text).at(text, note.span.start).0;
-            self.note(note.rule, named, line, &note.what);
+            self.judge.note(place, rule(note.rule), None, note.span, &note.what);
         }
-        let (parts, up) = (up.parts, up.text);
-        if up.starts_with('\u{feff}') && self.convention != Convention::Flyway {
-            self.note(
-                "unparsed-sql",
-                named,
-                1,
-                "starts with a byte order mark, which the server rejects (42601)",
-            );
+        // What something replaces before it runs does not parse; that it is replaced says more.
+        if up.notes.iter().any(|note| note.rule == "opaque-sql") {
+            script.errors.clear();
         }
-        let judged = up.replacen('\u{feff}', "   ", usize::from(up.starts_with('\u{feff}')));
-        let script = parse(&judged);
-        let in_transaction = parts.iter().any(|part| match part.transaction {
-            Transaction::Around => true,
-            Transaction::None => {
-                part.splitting == crate::convention::Splitting::Whole && script.statements.len() > 1
-            }
-            Transaction::Unknown => false,
-        });
-        let place = Place { file: named, text, in_transaction };
+        self.requests(named, text);
         self.judge.file(place, &script);
         let count = script.statements.len();
         let unread = if script.errors.is_empty() { "" } else { ", and text that does not parse" };
         self.evidence
             .push(format!("{named}, {count} statement{}{unread}", if count == 1 { "" } else { "s" }));
+    }
+
+    /// Comments that ask for a bypass: whoever writes a migration must not be the only one to wave it through.
+    fn requests(&mut self, named: &str, text: &str) {
+        for (number, line) in text.lines().enumerate() {
+            let Some(asked) =
+                line.trim().strip_prefix("--").and_then(|c| c.trim().strip_prefix("gate: allow "))
+            else {
+                continue;
+            };
+            let asked: String = asked.chars().filter(|c| !c.is_control()).take(200).collect();
+            self.evidence
+                .push(format!("{named}:{} asks to allow {asked}: a request, not a grant", number + 1));
+        }
     }
 
     /// Records a finding about a file as a whole.
@@ -193,18 +248,21 @@ impl Work<'_> {
     }
 
     fn note_as(&mut self, name: &str, severity: Severity, file: &str, line: u64, what: &str) {
-        let rule = rule(name);
-        self.judge.note(Finding {
-            rule: rule.name.to_owned(),
-            severity,
-            file: file.to_owned(),
-            line,
-            column: 0,
-            statement: String::new(),
-            reason: format!("{what}: {}", rule.breaks),
-            remedy: rule.remedy.to_owned(),
-            ..Finding::default()
-        });
+        self.judge.push(Finding { severity, line, ..whole(name, file, what) });
+    }
+}
+
+fn whole(name: &str, file: &str, what: &str) -> Finding {
+    let rule = rule(name);
+    Finding {
+        rule: rule.name.to_owned(),
+        severity: rule.severity,
+        file: file.to_owned(),
+        reason: format!("{what}: {}", rule.breaks),
+        remedy: rule.remedy.to_owned(),
+        sqlstates: rule.sqlstates(),
+        steps: rule.steps(),
+        ..Finding::default()
     }
 }
 
@@ -229,60 +287,41 @@ fn content(changes: &Changes, path: &Path) -> String {
     text.map_or_else(|_| "-".to_owned(), |text| Digest::of(text.as_bytes()).to_string())
 }
 
-/// The review of a question that could not be answered.
-pub(crate) fn undecided(config: &GateConfig, why: String) -> Review {
+/// The review of a question that could not be answered, by the rule that says which.
+pub(crate) fn undecided(
+    config: &GateConfig,
+    name: &str,
+    why: String,
+    baseline: Option<Baseline>,
+    now: Timestamp,
+) -> Review {
     let digest = Digest::of(format!("canary-migrations 1\nundecided\n{}\n{why}\n", config.base).as_bytes());
-    let evidence = vec![format!("undecided: {why}")];
-    let verdict = match &config.force {
-        Some(force) => Verdict::Bypassed { grants: vec![grant(force, "*")] },
-        None => Verdict::Undecided { why },
+    let dir = shown(Path::new(""), &config.dir);
+    let mut finding = whole(name, &dir, &why);
+    finding.grant = grants::target(name, &dir, &digest).to_string();
+    let mut findings = vec![finding];
+    let verdict = match grants::settle(&mut findings, &config.allow, config.force.as_ref(), now) {
+        Verdict::Refused => Verdict::Undecided { why: why.clone() },
+        other => other,
     };
-    Review { verdict, findings: Vec::new(), evidence, digest, baseline: None }
+    Review { verdict, findings, evidence: vec![format!("undecided: {why}")], digest, baseline }
 }
 
 /// The review of an empty set.
-pub(crate) fn nothing_new(why: String, baseline: Option<Baseline>) -> Review {
-    let digest = Digest::of(b"canary-migrations 1\nnothing new\n");
-    Review {
-        evidence: vec![why.clone()],
-        verdict: Verdict::NothingNew { why },
-        findings: Vec::new(),
-        digest,
-        baseline,
-    }
-}
-
-fn settle(
-    force: Option<&Force>,
-    findings: Vec<Finding>,
-    mut evidence: Vec<String>,
-    digest: Digest,
-    nothing: Option<String>,
-    baseline: Baseline,
+pub(crate) fn nothing_new(
+    config: &GateConfig,
+    why: String,
+    baseline: Option<Baseline>,
+    now: Timestamp,
 ) -> Review {
-    let mut refused: Vec<&str> =
-        findings.iter().filter(|f| f.severity == Severity::Refuse).map(|f| f.rule.as_str()).collect();
-    refused.sort_unstable();
-    refused.dedup();
-    let verdict = match (force, nothing) {
-        (_, Some(why)) if findings.is_empty() => Verdict::NothingNew { why },
-        (_, _) if refused.is_empty() => Verdict::Pass,
-        (Some(force), _) => {
-            Verdict::Bypassed { grants: refused.iter().map(|rule| grant(force, rule)).collect() }
-        }
-        (None, _) => Verdict::Refused,
+    let digest = Digest::of(b"canary-migrations 1\nnothing new\n");
+    let (mut findings, mut evidence) = (Vec::new(), vec![why.clone()]);
+    let verdict = match grants::settle(&mut findings, &config.allow, None, now) {
+        Verdict::Pass => Verdict::NothingNew { why },
+        other => other,
     };
-    if force.is_some() && !matches!(verdict, Verdict::Bypassed { .. }) {
+    if config.force.is_some() {
         evidence.push("a bypass was given and not needed".to_owned());
     }
-    Review { verdict, findings, evidence, digest, baseline: Some(baseline) }
-}
-
-fn grant(force: &Force, rule: &str) -> Grant {
-    Grant {
-        rule: rule.to_owned(),
-        actor: force.actor.clone(),
-        reason: force.reason.clone(),
-        ..Grant::default()
-    }
+    Review { verdict, findings, evidence, digest, baseline }
 }

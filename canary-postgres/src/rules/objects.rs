@@ -1,112 +1,15 @@
 //! Rules on everything that is not a column or a constraint.
 
+use canary_core::traits::Severity;
+
+use super::functions::{KNOWN_FUNCTIONS, RUNS_SQL};
 use super::judge::{At, Judge};
 use crate::sql::name::Name;
 use crate::sql::statement::{Class, EffectKind};
 
-/// Functions that a migration may call for their value or their well-known effect.
-const KNOWN_FUNCTIONS: &[&str] = &[
-    "abs",
-    "age",
-    "array_agg",
-    "array_length",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "ceil",
-    "char_length",
-    "clock_timestamp",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "count",
-    "currval",
-    "current_database",
-    "current_schema",
-    "current_setting",
-    "date_part",
-    "date_trunc",
-    "exists",
-    "extract",
-    "floor",
-    "format",
-    "gen_random_uuid",
-    "generate_series",
-    "greatest",
-    "jsonb_agg",
-    "jsonb_build_array",
-    "jsonb_build_object",
-    "jsonb_set",
-    "lastval",
-    "least",
-    "left",
-    "length",
-    "lower",
-    "lpad",
-    "ltrim",
-    "make_date",
-    "max",
-    "md5",
-    "min",
-    "mod",
-    "nextval",
-    "now",
-    "nullif",
-    "pg_advisory_lock",
-    "pg_advisory_unlock",
-    "pg_advisory_xact_lock",
-    "pg_get_serial_sequence",
-    "pg_notify",
-    "pg_sleep",
-    "random",
-    "regexp_replace",
-    "repeat",
-    "replace",
-    "right",
-    "round",
-    "row_number",
-    "rpad",
-    "rtrim",
-    "set_config",
-    "setval",
-    "split_part",
-    "statement_timestamp",
-    "string_agg",
-    "string_to_array",
-    "substr",
-    "substring",
-    "sum",
-    "to_char",
-    "to_date",
-    "to_json",
-    "to_jsonb",
-    "to_number",
-    "to_timestamp",
-    "to_tsvector",
-    "transaction_timestamp",
-    "translate",
-    "trim",
-    "unnest",
-    "upper",
-    "uuid_generate_v4",
-    "version",
-];
-
-/// Functions that run SQL handed to them as text, or reach outside the database.
-const RUNS_SQL: &[&str] = &[
-    "dblink",
-    "dblink_exec",
-    "query_to_xml",
-    "query_to_xml_and_xmlschema",
-    "cursor_to_xml",
-    "lo_import",
-    "lo_export",
-    "pg_read_file",
-    "ts_rewrite",
-    "ts_stat",
-    "pg_terminate_backend",
-    "pg_reload_conf",
-];
+/// Lock modes that let reads and writes go on.
+const WEAK_LOCKS: [&str; 4] =
+    ["IN ACCESS SHARE", "IN ROW SHARE", "IN ROW EXCLUSIVE", "IN SHARE UPDATE EXCLUSIVE"];
 
 impl Judge {
     /// Judges an effect on an object as a whole.
@@ -114,6 +17,19 @@ impl Judge {
         match &at.effect.kind {
             EffectKind::Create { class, name, if_not_exists, temporary } => {
                 self.new.create(*class, name, *if_not_exists, *temporary);
+                self.stands_in(*class, name);
+            }
+            EffectKind::Columns { .. } | EffectKind::LockTimeout { .. } => {}
+            EffectKind::Begin | EffectKind::End => {}
+            EffectKind::Code { effects } => self.code(at, effects),
+            EffectKind::Routine { name, returns, body } => {
+                let before = self.new.returned_by(name).filter(|before| before != returns).map(str::to_owned);
+                if let Some(before) = before {
+                    let what = format!("replaces routine {name}, which {before}, by one that {returns}");
+                    self.found_for(at, "replace-routine", &what, Some(name.to_string()), Vec::new());
+                    self.decide(Severity::Refuse);
+                }
+                self.made_routine(at, name, body);
             }
             EffectKind::CreateDomain { name, required } => {
                 self.new.create(Class::Type, name, false, false);
@@ -141,12 +57,13 @@ impl Judge {
             EffectKind::SearchPath => self.new.switch_path(),
             EffectKind::Calls { functions, computed } => self.calls(at, functions, *computed),
             EffectKind::Concurrently => {
-                if at.place.in_transaction {
-                    self.found(
-                        at,
-                        "concurrently-in-transaction",
-                        "the runner wraps this file in a transaction",
-                    );
+                let why = if at.in_code {
+                    "code runs inside of a statement, and so of a transaction"
+                } else {
+                    "it runs in a transaction: the runner's, the file's own, or that of one query with several statements"
+                };
+                if at.in_code || at.in_transaction {
+                    self.found(at, "concurrently-in-transaction", why);
                 }
             }
             EffectKind::Opaque { what } => self.found(at, "opaque-sql", what),
@@ -156,6 +73,7 @@ impl Judge {
     }
 
     fn replace(&mut self, at: At<'_>, class: Class, name: &Name) {
+        self.stands_in(class, name);
         if self.new.is_new(class, name) {
             return;
         }
@@ -181,7 +99,23 @@ impl Judge {
             Class::Owned => "drop-owned",
             Class::Index => "unknown-statement",
         };
-        self.found(at, rule, &format!("drops {} {name}", class.word()));
+        let breaks = self.facts.naming(name.object.split('(').next().unwrap_or_default());
+        let what = format!("drops {} {name}", class.word());
+        self.found_for(at, rule, &what, Some(name.to_string()), breaks);
+    }
+
+    /// A view under a table's old name, in the transaction that renamed the table: with a clean shadow run, a warning.
+    fn stands_in(&mut self, class: Class, name: &Name) {
+        let name = self.new.resolved(name);
+        let renamed = self.renamed.iter().find(|(table, _)| class == Class::View && *table == name);
+        let Some(finding) = renamed.and_then(|(_, index)| self.findings.get_mut(*index)) else { return };
+        if self.facts.shadow_is_clean() {
+            finding.severity = Severity::Warn;
+        } else {
+            finding.reason.push_str(
+                "; a view takes the old name in the same transaction: a clean shadow run with all queries known makes this a warning",
+            );
+        }
     }
 
     fn rename(&mut self, at: At<'_>, class: Class, name: &Name, to: &Name) {
@@ -199,18 +133,30 @@ impl Judge {
             Class::Routine => "rename-routine",
             _ => "unknown-statement",
         };
-        self.found(at, rule, &format!("renames {} {name} to {to}", class.word()));
+        let breaks = match class {
+            Class::Index => self.facts.matching(&name.object),
+            _ => self.facts.naming(name.object.split('(').next().unwrap_or_default()),
+        };
+        let known = !breaks.is_empty();
+        if class == Class::Table {
+            self.renamed.push((self.new.resolved(name), self.findings.len()));
+        }
+        let what = format!("renames {} {name} to {to}", class.word());
+        self.found_for(at, rule, &what, Some(name.to_string()), breaks);
+        if class == Class::Index && known {
+            self.decide(Severity::Refuse);
+        }
     }
 
     fn calls(&mut self, at: At<'_>, functions: &[Name], computed: bool) {
         for function in functions {
-            let made_here = self.new.is_new(Class::Routine, function);
+            if self.called(at, function) {
+                continue;
+            }
             let builtin = function.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
             let known = builtin && KNOWN_FUNCTIONS.contains(&function.object.as_str());
             let runs_sql = RUNS_SQL.contains(&function.object.as_str());
-            if made_here {
-                self.found(at, "opaque-sql", &format!("calls {function}, which this set creates"));
-            } else if runs_sql || computed && !known {
+            if runs_sql || computed && !known {
                 self.found(at, "opaque-sql", &format!("calls {function}, whose effect is not known"));
             }
         }
@@ -221,7 +167,15 @@ impl Judge {
         let Some((name, class, rule, what)) = about(&at.effect.kind) else { return self.elsewhere(at) };
         let new = self.new.is_new(class, name) || class == Class::Table && self.is_new_table(name);
         if !new {
-            self.found(at, rule, &what);
+            self.found_for(at, rule, &what, Some(name.to_string()), Vec::new());
+        }
+        match &at.effect.kind {
+            EffectKind::AddEnumValue { label, .. } => self.labels.push(label.clone()),
+            // What fires it is the running binary, or the set itself.
+            EffectKind::Trigger { function: Some(function), .. } => {
+                self.called(at, function);
+            }
+            _ => {}
         }
     }
 
@@ -233,7 +187,7 @@ impl Judge {
                     self.found(at, "index-not-concurrent", &format!("builds an index on {table}"));
                 }
                 if old && *unique {
-                    self.found(at, "new-write-restriction", &format!("adds a unique index to {table}"));
+                    self.restricted(at, table, &format!("adds a unique index to {table}"));
                 }
                 if let Some(name) = name {
                     self.new.create(Class::Index, name, *if_not_exists, false);
@@ -293,7 +247,7 @@ fn about(kind: &EffectKind) -> Option<(&Name, Class, &'static str, String)> {
         EffectKind::RowSecurity { table, what } => {
             (table, Class::Table, "row-security", format!("{what} on {table}"))
         }
-        EffectKind::Trigger { table, what } => {
+        EffectKind::Trigger { table, what, .. } => {
             (table, Class::Table, "trigger-change", format!("{what} on {table}"))
         }
         EffectKind::RewriteRule { table } => {
@@ -305,18 +259,20 @@ fn about(kind: &EffectKind) -> Option<(&Name, Class, &'static str, String)> {
         EffectKind::ReplicaIdentity { table } => {
             (table, Class::Table, "replica-identity", format!("changes the replica identity of {table}"))
         }
-        EffectKind::Detach { table, partition } => {
-            (table, Class::Table, "detach-partition", format!("detaches {partition} from {table}"))
+        EffectKind::Detach { table, partition, concurrently } => {
+            let rule = if *concurrently { "detach-partition" } else { "detach-partition-not-concurrent" };
+            (table, Class::Table, rule, format!("detaches {partition} from {table}"))
         }
         EffectKind::Refresh { view } => {
             (view, Class::View, "matview-refresh-not-concurrent", format!("refreshes {view}"))
         }
         EffectKind::Truncate { table } => (table, Class::Table, "truncate", format!("empties {table}")),
+        EffectKind::Lock { mode, .. } if WEAK_LOCKS.iter().any(|weak| mode.contains(weak)) => return None,
         EffectKind::Lock { table, mode } => {
             (table, Class::Table, "explicit-lock", format!("locks {table} ({mode})"))
         }
-        EffectKind::AddEnumValue { name } => {
-            (name, Class::Type, "enum-add-value", format!("adds a label to {name}"))
+        EffectKind::AddEnumValue { name, label } => {
+            (name, Class::Type, "enum-add-value", format!("adds the label {label} to {name}"))
         }
         EffectKind::RenameEnumValue { name } => {
             (name, Class::Type, "rename-enum-value", format!("renames a label of {name}"))

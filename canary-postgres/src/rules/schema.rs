@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::sql::name::Name;
-use crate::sql::statement::{Class, EffectKind, Script};
+use crate::sql::statement::{Class, ColumnChange, ColumnFacts, EffectKind, Script};
 
 /// A column added by the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +16,20 @@ pub(crate) struct NewColumn {
 
 /// Tables the baseline knows, from the older migration files; best effort.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Baseline {
+pub(crate) struct Known {
     relations: HashSet<Name>,
     required_domains: HashSet<Name>,
+    /// What is known of columns: their type as written, and whether they take NULL.
+    columns: HashMap<(Name, String), KnownColumn>,
+    /// The result types of routines, as written.
+    routines: HashMap<Name, String>,
+    /// Checks that say of a column that it is not NULL, and when they were validated.
+    not_null_checks: HashMap<(Name, String), NotNullCheck>,
     /// Lower-case text of older files that could not be read as SQL: any word in them may be a table.
     unread: Vec<String>,
 }
 
-impl Baseline {
+impl Known {
     /// Takes an older file into account.
     pub(crate) fn learn(&mut self, text: &str, script: &Script) {
         if !script.errors.is_empty() {
@@ -47,11 +53,72 @@ impl Baseline {
                 EffectKind::CreateDomain { name, required: true } => {
                     self.required_domains.insert(public(name));
                 }
-                EffectKind::Opaque { .. } | EffectKind::Unknown { .. } => {
+                EffectKind::Columns { table, columns } => {
+                    for (column, facts) in columns {
+                        self.learn_column(table, column, facts);
+                    }
+                }
+                EffectKind::AddColumn { table, column, facts, .. } => self.learn_column(table, column, facts),
+                EffectKind::AlterColumn { table, column, change, .. } => {
+                    self.change_column(table, column, change);
+                }
+                EffectKind::DropColumn { table, column } => {
+                    self.columns.remove(&(public(table), column.clone()));
+                }
+                EffectKind::Routine { name, returns, .. } => {
+                    self.routines.insert(public(name), returns.clone());
+                }
+                EffectKind::AddConstraint { .. } | EffectKind::ValidateConstraint { .. } => {
+                    self.check(&effect.kind, 0);
+                }
+                EffectKind::DropConstraint { table, name } => {
+                    self.not_null_checks.remove(&(public(table), name.clone()));
+                }
+                EffectKind::Opaque { .. } | EffectKind::Unknown { .. } | EffectKind::Code { .. } => {
                     self.unread.push(text.to_ascii_lowercase());
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn learn_column(&mut self, table: &Name, column: &str, facts: &ColumnFacts) {
+        let column_of = (public(table), column.to_owned());
+        let nullable = !(facts.not_null || facts.primary_key)
+            && facts.type_name.as_ref().is_none_or(|name| !self.required_domains.contains(&public(name)));
+        self.columns.insert(column_of, KnownColumn { type_text: facts.type_text.clone(), nullable });
+    }
+
+    fn change_column(&mut self, table: &Name, column: &str, change: &ColumnChange) {
+        let Some(known) = self.columns.get_mut(&(public(table), column.to_owned())) else { return };
+        match change {
+            ColumnChange::Type { to } => known.type_text.clone_from(to),
+            ColumnChange::SetNotNull => known.nullable = false,
+            ColumnChange::DropNotNull => known.nullable = true,
+            _ => {}
+        }
+    }
+
+    /// Records a check that a column is not NULL, or its validation, in a transaction.
+    fn check(&mut self, kind: &EffectKind, transaction: u64) {
+        match kind {
+            EffectKind::AddConstraint {
+                table,
+                name: Some(name),
+                not_null_of: Some(column),
+                not_valid,
+                ..
+            } => {
+                let validated = (!not_valid).then_some(transaction);
+                let check = NotNullCheck { column: column.clone(), validated };
+                self.not_null_checks.insert((public(table), name.clone()), check);
+            }
+            EffectKind::ValidateConstraint { table, name } => {
+                if let Some(check) = self.not_null_checks.get_mut(&(public(table), name.clone())) {
+                    check.validated.get_or_insert(transaction);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -69,6 +136,21 @@ impl Baseline {
     }
 }
 
+/// What older files, or this set, say of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KnownColumn {
+    type_text: String,
+    nullable: bool,
+}
+
+/// A `CHECK (column IS NOT NULL)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NotNullCheck {
+    column: String,
+    /// The transaction that validated it; 0 for an older file's.
+    validated: Option<u64>,
+}
+
 const fn relation(class: Class) -> bool {
     matches!(class, Class::Table | Class::View | Class::Sequence | Class::Index)
 }
@@ -80,7 +162,7 @@ fn public(name: &Name) -> Name {
 /// The objects the set has made so far.
 #[derive(Debug, Default)]
 pub(crate) struct NewObjects {
-    baseline: Baseline,
+    known: Known,
     made: HashSet<(Namespace, Name)>,
     schemas: HashSet<String>,
     columns: HashMap<(Name, String), NewColumn>,
@@ -111,8 +193,8 @@ impl From<Class> for Namespace {
 
 impl NewObjects {
     /// Nothing made yet, over what older files are known to have made.
-    pub(crate) fn over(baseline: Baseline) -> Self {
-        Self { baseline, ..Self::default() }
+    pub(crate) fn over(known: Known) -> Self {
+        Self { known, ..Self::default() }
     }
 
     /// A bare name gets the schema it means: a temporary table's, `public`, or a path nobody knows.
@@ -128,6 +210,42 @@ impl NewObjects {
             0 => public(name),
             path => name.within(Some(format!("\u{0}search path {path}"))),
         }
+    }
+
+    /// The name with its schema, for keys.
+    pub(crate) fn resolved(&self, name: &Name) -> Name {
+        self.resolve(name)
+    }
+
+    /// Records checks of `NOT NULL` that the set adds or validates.
+    pub(crate) fn check(&mut self, kind: &EffectKind, transaction: u64) {
+        self.known.check(kind, transaction);
+    }
+
+    /// Whether a check that an earlier transaction has validated keeps NULL out of the column.
+    pub(crate) fn is_checked(&self, table: &Name, column: &str, transaction: u64) -> bool {
+        let table = self.resolve(table);
+        let mut checks = self.known.not_null_checks.iter();
+        checks.any(|((of, _), check)| {
+            *of == table && check.column == column && check.validated.is_some_and(|at| at < transaction)
+        })
+    }
+
+    /// The type of an old column as older files say it.
+    pub(crate) fn type_of(&self, table: &Name, column: &str) -> Option<&str> {
+        let known = self.known.columns.get(&(self.resolve(table), column.to_owned()))?;
+        Some(known.type_text.as_str())
+    }
+
+    /// Whether older files say that the column takes NULL.
+    pub(crate) fn is_nullable(&self, table: &Name, column: &str) -> bool {
+        let known = self.known.columns.get(&(self.resolve(table), column.to_owned()));
+        known.is_some_and(|known| known.nullable)
+    }
+
+    /// The result type of an old routine, as older files say it.
+    pub(crate) fn returned_by(&self, routine: &Name) -> Option<&str> {
+        self.known.routines.get(&self.resolve(routine)).map(String::as_str)
     }
 
     /// Whether the set itself made this object, so that nothing running can rely on it.
@@ -155,9 +273,7 @@ impl NewObjects {
         let fresh = match class {
             Class::Schema => !if_not_exists,
             _ if temporary => true,
-            _ if relation(class) => {
-                !(if_not_exists && self.baseline.may_have(&name) || self.baseline.has(&name))
-            }
+            _ if relation(class) => !(if_not_exists && self.known.may_have(&name) || self.known.has(&name)),
             _ => !if_not_exists,
         };
         if fresh && class == Class::Schema {
@@ -214,7 +330,7 @@ impl NewObjects {
     /// Whether a column of this type refuses NULL although the column does not say so.
     pub(crate) fn is_required_domain(&self, name: &Name) -> bool {
         let name = self.resolve(name);
-        self.required_domains.contains(&name) || self.baseline.required_domains.contains(&name)
+        self.required_domains.contains(&name) || self.known.required_domains.contains(&name)
     }
 
     /// Records that bare names mean something else from here on.

@@ -3,12 +3,15 @@
 //! The list of statement forms in [`lower`] is closed: what is not on it becomes [`EffectKind::Unknown`], so that a
 //! newer parser or server cannot open a hole.
 
+mod body;
 mod column;
 mod create;
 mod lower;
 mod node;
 mod query;
 mod table;
+
+use std::collections::BTreeSet;
 
 use squawk_syntax::ast::AstNode as _;
 
@@ -67,6 +70,43 @@ fn parse_here(text: &str) -> Script {
         errors.push(ParseError { at, message: "a NUL byte, which the server does not accept".to_owned() });
     }
     Script { statements, errors }
+}
+
+/// What names a query spells, folded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Words {
+    /// All of them, keywords too.
+    pub(crate) all: BTreeSet<String>,
+    /// Those that stand alone, without a table before them.
+    pub(crate) bare: BTreeSet<String>,
+    /// Whether it takes all columns of something (`*`).
+    pub(crate) star: bool,
+}
+
+/// The words of a query; text that does not parse has the words it has.
+pub(crate) fn words(text: &str) -> Words {
+    use squawk_syntax::SyntaxKind as K;
+    if too_deep(text).is_some() {
+        return Words { star: true, ..Words::default() };
+    }
+    let parsed = squawk_syntax::SourceFile::parse(text);
+    let mut words = Words::default();
+    for token in node::tokens(parsed.tree().syntax()) {
+        let parents: Vec<K> = token.parent_ancestors().take(2).map(|node| node.kind()).collect();
+        match token.kind() {
+            // Not that of a multiplication, nor of count(*).
+            K::STAR => words.star |= !parents.iter().any(|kind| matches!(kind, K::BIN_EXPR | K::ARG_LIST)),
+            _ if token.text().starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"') => {
+                let word = super::name::fold(token.text());
+                if parents.first() == Some(&K::NAME_REF) && parents.get(1) != Some(&K::FIELD_EXPR) {
+                    words.bare.insert(word.clone());
+                }
+                words.all.insert(word);
+            }
+            _ => {}
+        }
+    }
+    words
 }
 
 /// Records an effect of a clause.

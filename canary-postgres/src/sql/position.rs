@@ -1,5 +1,7 @@
 //! Byte offsets to lines and columns, and statements cut to a readable length.
 
+use canary_core::traits::SourceLine;
+
 /// A range of bytes in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
@@ -53,6 +55,63 @@ pub(crate) fn shown(text: &str, span: Span) -> String {
         }
     }
     out.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The most lines of a clause that are shown.
+const LINES: usize = 4;
+
+/// The longest stretch of a line that is shown, in characters.
+const WIDTH: usize = 160;
+
+/// The lines a span stands in, with the characters that are meant; of a long span the first lines.
+pub(crate) fn excerpt(text: &str, lines: &Lines, span: Span) -> Vec<SourceLine> {
+    let end = span.end.min(text.len()).max(span.start);
+    let trimmed = text.get(span.start..end).map_or(end, |meant| span.start + meant.trim_end().len());
+    let mut shown = Vec::new();
+    let mut at = span.start;
+    while at < trimmed.max(span.start + 1) && shown.len() < LINES && at <= text.len() {
+        let number = lines.starts.partition_point(|start| *start <= at).max(1);
+        let start = lines.starts.get(number - 1).copied().unwrap_or(0);
+        let next = lines.starts.get(number).copied().unwrap_or(text.len());
+        let line = text.get(start..next).unwrap_or_default().trim_end_matches(['\n', '\r']);
+        shown.push(source_line(
+            line,
+            number,
+            at.max(start) - start,
+            trimmed.min(start + line.len()).max(start) - start,
+        ));
+        if next <= at {
+            break;
+        }
+        at = next;
+    }
+    shown.retain(|line| !line.text.trim().is_empty());
+    shown
+}
+
+/// One line; of a very long one the stretch around what is meant.
+fn source_line(line: &str, number: usize, from: usize, to: usize) -> SourceLine {
+    let plain = line.trim_start_matches('\u{feff}');
+    let dropped = line.len() - plain.len();
+    let chars =
+        |bytes: usize| plain.get(..bytes.saturating_sub(dropped)).map_or(0, |before| before.chars().count());
+    let (mut from, mut to) = (chars(from), chars(to));
+    // A line after the first starts with its indentation, which nobody means.
+    let indent = plain.chars().take_while(|c| c.is_whitespace()).count();
+    from = from.max(indent.min(to));
+    let cut = from.saturating_sub(WIDTH / 4) * usize::from(from > WIDTH / 2);
+    let mut shown: String = plain.chars().skip(cut).take(WIDTH).collect();
+    let total = plain.chars().count() - cut;
+    (from, to) = (from - cut, (to - cut).min(WIDTH));
+    if cut > 0 {
+        shown = format!("…{}", shown.chars().skip(1).collect::<String>());
+    }
+    if total > WIDTH {
+        shown.push('…');
+    }
+    let text = shown.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    SourceLine { line: count(number), text, from: count(from), to: count(to) }
 }
 
 #[cfg(test)]

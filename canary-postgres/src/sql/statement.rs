@@ -96,6 +96,17 @@ pub(crate) struct ColumnFacts {
     pub(crate) references: bool,
     /// The type is `json`, which has no equality.
     pub(crate) json: bool,
+    /// The type as written, in lower case.
+    pub(crate) type_text: String,
+}
+
+/// The code of a routine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Body {
+    /// What it does when it runs, with spans in the file that defines it.
+    pub(crate) effects: Vec<Effect>,
+    /// Why it cannot be read, if so.
+    pub(crate) unreadable: Option<String>,
 }
 
 /// A kind of table constraint.
@@ -109,16 +120,23 @@ pub(crate) enum ConstraintKind {
 }
 
 /// What an `ALTER COLUMN` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ColumnChange {
-    Type,
+    Type {
+        /// The new type as written, in lower case.
+        to: String,
+    },
     SetNotNull,
     DropNotNull,
-    SetDefault { null: bool },
+    SetDefault {
+        null: bool,
+    },
     DropDefault,
     DropIdentity,
     DropExpression,
-    AddIdentity { always: bool },
+    AddIdentity {
+        always: bool,
+    },
     IdentityAlways,
 }
 
@@ -131,6 +149,11 @@ pub(crate) enum EffectKind {
         if_not_exists: bool,
         temporary: bool,
     },
+    /// The columns of a table that is created.
+    Columns {
+        table: Name,
+        columns: Vec<(String, ColumnFacts)>,
+    },
     CreateDomain {
         name: Name,
         required: bool,
@@ -138,6 +161,21 @@ pub(crate) enum EffectKind {
     Replace {
         class: Class,
         name: Name,
+    },
+    /// A routine's code; nothing until something calls it.
+    Routine {
+        name: Name,
+        returns: String,
+        body: Body,
+    },
+    /// Code that runs here and now.
+    Code {
+        effects: Vec<Effect>,
+    },
+    Begin,
+    End,
+    LockTimeout {
+        on: bool,
     },
     PartitionOf {
         parent: Name,
@@ -185,6 +223,10 @@ pub(crate) enum EffectKind {
         name: Option<String>,
         not_valid: bool,
         using_index: bool,
+        /// The column of a `CHECK (column IS NOT NULL)`.
+        not_null_of: Option<String>,
+        /// The other table of a foreign key.
+        parent: Option<Name>,
     },
     ValidateConstraint {
         table: Name,
@@ -214,6 +256,8 @@ pub(crate) enum EffectKind {
     Trigger {
         table: Name,
         what: &'static str,
+        /// What it runs, when it is created.
+        function: Option<Name>,
     },
     RewriteRule {
         table: Name,
@@ -228,6 +272,7 @@ pub(crate) enum EffectKind {
     Detach {
         table: Name,
         partition: Name,
+        concurrently: bool,
     },
     CreateIndex {
         name: Option<Name>,
@@ -260,6 +305,7 @@ pub(crate) enum EffectKind {
     },
     AddEnumValue {
         name: Name,
+        label: String,
     },
     RenameEnumValue {
         name: Name,

@@ -12,7 +12,7 @@ const STABLE: [&str; 4] = ["now", "transaction_timestamp", "statement_timestamp"
 
 /// Reads the type and the constraints of an `ADD COLUMN` or a domain.
 pub(super) fn facts(node: &SyntaxNode) -> ColumnFacts {
-    let mut facts = ColumnFacts::default();
+    let mut facts = ColumnFacts { type_text: type_text(node), ..ColumnFacts::default() };
     if let Some(path) = node::child(node, &[K::PATH_TYPE]) {
         let name = node::name(&path);
         let serial = ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"];
@@ -28,6 +28,33 @@ pub(super) fn facts(node: &SyntaxNode) -> ColumnFacts {
     }
     facts
 }
+
+/// A type as written, in lower case with single blanks.
+pub(super) fn type_text(node: &SyntaxNode) -> String {
+    node::child(node, &TYPES).map_or_else(String::new, |found| {
+        node::words(&found)
+            .to_ascii_lowercase()
+            .replace(" (", "(")
+            .replace("( ", "(")
+            .replace(" )", ")")
+            .replace(" ,", ",")
+    })
+}
+
+/// The kinds of nodes that spell a type.
+pub(super) const TYPES: [K; 11] = [
+    K::PATH_TYPE,
+    K::ARRAY_TYPE,
+    K::PERCENT_TYPE,
+    K::CHARACTER_TYPE,
+    K::VARCHAR_TYPE,
+    K::BIT_TYPE,
+    K::BIT_VARYING_TYPE,
+    K::DOUBLE_TYPE,
+    K::TIME_TYPE,
+    K::TIMESTAMP_TYPE,
+    K::INTERVAL_TYPE,
+];
 
 fn read(constraint: &SyntaxNode, facts: &mut ColumnFacts) {
     match constraint.kind() {

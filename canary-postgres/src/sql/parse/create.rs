@@ -3,7 +3,7 @@
 use squawk_syntax::SyntaxKind::{self as K};
 use squawk_syntax::SyntaxNode;
 
-use super::{column, lower, node, push, query};
+use super::{body, column, lower, node, push, query};
 use crate::sql::name::Name;
 use crate::sql::statement::{Class, Effect, EffectKind};
 
@@ -17,8 +17,8 @@ pub(super) fn lower(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
             create(statement, Class::View, &[K::VIEW], out);
             query::calls(statement, out);
         }
-        K::CREATE_FUNCTION => routine_or_view(statement, Class::Routine, &[K::FUNCTION_NAME], out),
-        K::CREATE_PROCEDURE => routine_or_view(statement, Class::Routine, &[K::PROCEDURE_NAME], out),
+        K::CREATE_FUNCTION => routine(statement, &[K::FUNCTION_NAME], out),
+        K::CREATE_PROCEDURE => routine(statement, &[K::PROCEDURE_NAME], out),
         K::CREATE_AGGREGATE => {
             routine_or_view(statement, Class::Routine, &[K::AGGREGATE, K::AGGREGATE_NAME], out);
         }
@@ -30,7 +30,9 @@ pub(super) fn lower(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
         K::CREATE_INDEX => index(statement, out),
         K::CREATE_TRIGGER => {
             let table = lower::on_table(statement);
-            push(out, span, EffectKind::Trigger { table, what: "creates a trigger" });
+            let called = node::child(statement, &[K::CALL_EXPR]).and_then(|call| call.children().next());
+            let function = called.map(|callee| node::name(&callee));
+            push(out, span, EffectKind::Trigger { table, what: "creates a trigger", function });
         }
         K::CREATE_POLICY => {
             let table = lower::on_table(statement);
@@ -71,13 +73,33 @@ fn routine_or_view(statement: &SyntaxNode, class: Class, names: &[K], out: &mut 
     }
 }
 
+fn routine(statement: &SyntaxNode, names: &[K], out: &mut Vec<Effect>) {
+    let (name, body) = (created(statement, Class::Routine, names), body::of_routine(statement));
+    let returns = node::child(statement, &[K::RET_TYPE]);
+    let returns = returns.map_or_else(String::new, |returns| node::words(&returns).to_ascii_lowercase());
+    routine_or_view(statement, Class::Routine, names, out);
+    push(out, node::span(statement), EffectKind::Routine { name, returns, body });
+}
+
 fn table(statement: &SyntaxNode, out: &mut Vec<Effect>) {
     create(statement, Class::Table, &[K::TABLE_NAME], out);
+    columns(statement, out);
     if let Some(parent) = node::child(statement, &[K::PARTITION_OF]) {
         push(out, node::span(&parent), EffectKind::PartitionOf { parent: lower::on_table(&parent) });
     }
     if statement.kind() == K::CREATE_TABLE_AS {
         query::calls(statement, out);
+    }
+}
+
+fn columns(statement: &SyntaxNode, out: &mut Vec<Effect>) {
+    let Some(list) = node::child(statement, &[K::TABLE_ARG_LIST]) else { return };
+    let columns = list.children().filter(|child| child.kind() == K::COLUMN);
+    let columns: Vec<_> =
+        columns.map(|column| (node::word_in(&column, &[K::COLUMN_NAME]), column::facts(&column))).collect();
+    if !columns.is_empty() {
+        let table = node::name_in(statement, &[K::TABLE_NAME]);
+        push(out, node::span(statement), EffectKind::Columns { table, columns });
     }
 }
 

@@ -3,7 +3,7 @@
 use squawk_syntax::SyntaxKind::{self as K};
 use squawk_syntax::SyntaxNode;
 
-use super::{create, node, push, query, table};
+use super::{body, column, create, node, push, query, table};
 use crate::sql::name::Name;
 use crate::sql::statement::{Class, Effect, EffectKind};
 
@@ -19,11 +19,24 @@ pub(super) fn lower(statement: &SyntaxNode, out: &mut Vec<Effect>) {
         K::SET | K::RESET | K::SET_ROLE | K::SET_SESSION_AUTH | K::RESET_ROLE | K::RESET_SESSION_AUTH => {
             query::session(statement, out);
         }
-        K::BEGIN | K::COMMIT_TRANSACTION | K::SAVEPOINT_CREATE | K::RELEASE_SAVEPOINT => {}
+        K::BEGIN => push(out, node::span(statement), EffectKind::Begin),
+        K::COMMIT_TRANSACTION => push(out, node::span(statement), EffectKind::End),
+        K::SAVEPOINT_CREATE | K::RELEASE_SAVEPOINT => {}
         K::SET_TRANSACTION | K::SET_CONSTRAINTS | K::SHOW | K::LISTEN | K::NOTIFY | K::UNLISTEN => {}
         K::COMMENT_ON | K::ANALYZE | K::GRANT | K::EMPTY_STMT => {}
-        K::DO | K::CALL | K::EXECUTE | K::PREPARE => {
-            opaque(statement, &format!("{} runs code that is not looked into", keyword(statement)), out);
+        K::DO => body::of_do(statement, out),
+        K::CALL => {
+            query::calls(statement, out);
+            let functions = vec![node::name_in(statement, &[K::PROCEDURE_NAME_REF])];
+            push(out, node::span(statement), EffectKind::Calls { functions, computed: true });
+        }
+        K::COPY => copy(statement, out),
+        K::EXECUTE | K::PREPARE => {
+            opaque(
+                statement,
+                &format!("{} runs a statement that is kept elsewhere", keyword(statement)),
+                out,
+            );
         }
         _ if create::lower(statement, out)
             || drop(statement, out)
@@ -36,6 +49,16 @@ pub(super) fn lower(statement: &SyntaxNode, out: &mut Vec<Effect>) {
 /// Records a form that is on no list.
 pub(super) fn unknown(node: &SyntaxNode, out: &mut Vec<Effect>) {
     push(out, node::span(node), EffectKind::Unknown { what: node::title(node) });
+}
+
+/// `COPY … FROM STDIN` writes rows that come with the script; anything else reads or writes files.
+fn copy(statement: &SyntaxNode, out: &mut Vec<Effect>) {
+    let stdin = statement.descendants().any(|node| node.kind() == K::COPY_STDIN);
+    if !stdin {
+        return unknown(statement, out);
+    }
+    let table = on_table(statement);
+    push(out, node::span(statement), EffectKind::Dml { verb: "INSERT", table, bounded: true });
 }
 
 fn opaque(statement: &SyntaxNode, what: &str, out: &mut Vec<Effect>) {
@@ -64,7 +87,11 @@ fn drop(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
         K::DROP_INDEX => return drop_index(statement, out),
         K::DROP_TRIGGER => {
             let table = on_table(statement);
-            push(out, node::span(statement), EffectKind::Trigger { table, what: "drops a trigger" });
+            push(
+                out,
+                node::span(statement),
+                EffectKind::Trigger { table, what: "drops a trigger", function: None },
+            );
             return true;
         }
         K::DROP_POLICY => {
@@ -125,7 +152,11 @@ fn alter(statement: &SyntaxNode, out: &mut Vec<Effect>) -> bool {
             (Class::Routine, sig.map_or_else(|| Name::bare(""), |sig| node::routine(&sig, &sig)))
         }
         K::ALTER_TRIGGER => {
-            push(out, span, EffectKind::Trigger { table: on_table(statement), what: "alters a trigger" });
+            push(
+                out,
+                span,
+                EffectKind::Trigger { table: on_table(statement), what: "alters a trigger", function: None },
+            );
             return true;
         }
         K::ALTER_POLICY => {
@@ -195,7 +226,7 @@ fn action_of(action: &SyntaxNode, class: Class, name: &Name, out: &mut Vec<Effec
         K::OWNER_TO => EffectKind::Owner { class, name },
         K::SET_TABLESPACE => EffectKind::Rewrite { table: name, what: "moves it to another tablespace" },
         K::FUNC_OPTION_LIST => EffectKind::RoutineChange { name },
-        K::ADD_VALUE => EffectKind::AddEnumValue { name },
+        K::ADD_VALUE => EffectKind::AddEnumValue { name, label: body::literal(action) },
         K::RENAME_VALUE => EffectKind::RenameEnumValue { name },
         K::RENAME_ATTRIBUTE => {
             let column = node::word_in(action, &[K::COMPOSITE_FIELD_REF]);
@@ -221,9 +252,11 @@ fn attribute_of(action: &SyntaxNode, name: &Name, out: &mut Vec<Effect>) -> bool
     let kind = match action.kind() {
         K::ADD_ATTRIBUTE => EffectKind::AddAttribute { name: table },
         K::DROP_ATTRIBUTE => EffectKind::DropColumn { table, column },
-        K::ALTER_ATTRIBUTE => {
-            EffectKind::AlterColumn { table, column, change: crate::sql::statement::ColumnChange::Type }
-        }
+        K::ALTER_ATTRIBUTE => EffectKind::AlterColumn {
+            table,
+            column,
+            change: crate::sql::statement::ColumnChange::Type { to: column::type_text(action) },
+        },
         _ => return false,
     };
     push(out, node::span(action), kind);

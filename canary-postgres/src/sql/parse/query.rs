@@ -39,6 +39,15 @@ pub(super) fn calls(statement: &SyntaxNode, out: &mut Vec<Effect>) {
     }
 }
 
+/// The functions an expression of PL/pgSQL calls: it is run for whatever they do.
+pub(super) fn computed(expression: &SyntaxNode, out: &mut Vec<Effect>) {
+    let functions = called(expression);
+    search_path(expression, &functions, out);
+    if !functions.is_empty() {
+        push(out, node::span(expression), EffectKind::Calls { functions, computed: true });
+    }
+}
+
 fn called(statement: &SyntaxNode) -> Vec<Name> {
     let calls = statement.descendants().filter(|node| node.kind() == K::CALL_EXPR);
     calls
@@ -50,8 +59,14 @@ fn called(statement: &SyntaxNode) -> Vec<Name> {
 
 fn search_path(statement: &SyntaxNode, functions: &[Name], out: &mut Vec<Effect>) {
     if functions.iter().any(|function| function.object == "set_config") {
-        push(out, node::span(statement), EffectKind::SearchPath);
         let text = node::words(statement).to_ascii_lowercase();
+        if text.contains("lock_timeout") {
+            push(out, node::span(statement), EffectKind::LockTimeout { on: true });
+        }
+        if !text.contains("search_path") && text.contains("lock_timeout") {
+            return;
+        }
+        push(out, node::span(statement), EffectKind::SearchPath);
         if text.contains("standard_conforming_strings") {
             let what =
                 "switches standard_conforming_strings, which changes how the text after it reads".to_owned();
@@ -86,6 +101,12 @@ pub(super) fn session(statement: &SyntaxNode, out: &mut Vec<Effect>) {
         || text.starts_with("reset all")
         || text.contains("role")
         || text.contains("authorization");
+    let timeout = text.contains("lock_timeout") && !text.starts_with("reset");
+    if timeout {
+        let off =
+            ["0", "'0'", "'0s'", "default"].iter().any(|off| text.trim_end_matches(" ;").ends_with(off));
+        push(out, span, EffectKind::LockTimeout { on: !off });
+    }
     if switches_path {
         push(out, span, EffectKind::SearchPath);
     }

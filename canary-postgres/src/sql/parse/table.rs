@@ -71,14 +71,22 @@ fn action_of(action: &SyntaxNode, class: Class, table: &Name, out: &mut Vec<Effe
             EffectKind::RowSecurity { table: name(), what: "lifts row security from the owner" }
         }
         K::ENABLE_TRIGGER | K::ENABLE_ALWAYS_TRIGGER | K::ENABLE_REPLICA_TRIGGER => {
-            EffectKind::Trigger { table: name(), what: "enables a trigger" }
+            EffectKind::Trigger { table: name(), what: "enables a trigger", function: None }
         }
-        K::DISABLE_TRIGGER => EffectKind::Trigger { table: name(), what: "disables a trigger" },
+        K::DISABLE_TRIGGER => {
+            EffectKind::Trigger { table: name(), what: "disables a trigger", function: None }
+        }
         K::ENABLE_RULE | K::ENABLE_ALWAYS_RULE | K::ENABLE_REPLICA_RULE | K::DISABLE_RULE => {
             EffectKind::RewriteRule { table: name() }
         }
         K::REPLICA_IDENTITY => EffectKind::ReplicaIdentity { table: name() },
-        K::DETACH_PARTITION => EffectKind::Detach { table: name(), partition: lower::on_table(action) },
+        K::DETACH_PARTITION => {
+            let concurrently = node::tokens(action).any(|token| token.kind() == K::CONCURRENTLY_KW);
+            if concurrently {
+                push(out, node::span(action), EffectKind::Concurrently);
+            }
+            EffectKind::Detach { table: name(), partition: lower::on_table(action), concurrently }
+        }
         K::SET_TABLESPACE => EffectKind::Rewrite { table: name(), what: "moves it to another tablespace" },
         K::SET_ACCESS_METHOD => EffectKind::Rewrite { table: name(), what: "changes its access method" },
         K::SET_LOGGED => EffectKind::Rewrite { table: name(), what: "makes it logged" },
@@ -99,7 +107,7 @@ fn column_of(action: &SyntaxNode, table: &Name, out: &mut Vec<Effect>) -> bool {
             return true;
         }
         K::RESET_OPTIONS => return true,
-        K::SET_TYPE => ColumnChange::Type,
+        K::SET_TYPE => ColumnChange::Type { to: column::type_text(&option) },
         K::SET_NOT_NULL => ColumnChange::SetNotNull,
         K::DROP_NOT_NULL => ColumnChange::DropNotNull,
         K::SET_DEFAULT => ColumnChange::SetDefault {
@@ -155,7 +163,19 @@ fn constraint_of(action: &SyntaxNode, table: &Name, out: &mut Vec<Effect>) -> bo
         name,
         not_valid: node::has(&constraint, K::NOT_VALID) || node::has(&constraint, K::NOT_ENFORCED),
         using_index: node::has(&constraint, K::USING_INDEX_NAME),
+        not_null_of: not_null_of(&constraint),
+        parent: (kind == ConstraintKind::ForeignKey).then(|| lower::on_table(&constraint)),
     };
     push(out, node::span(action), kind);
     true
+}
+
+/// The column of a `CHECK (column IS NOT NULL)`.
+fn not_null_of(constraint: &SyntaxNode) -> Option<String> {
+    let check = (constraint.kind() == K::CHECK_CONSTRAINT).then_some(constraint)?;
+    let expression = node::child(check, &[K::BIN_EXPR])?;
+    let is_not = node::has(&expression, K::IS_NOT);
+    let null = expression.children().last().is_some_and(|last| column::is_null(&last));
+    let column = node::child(&expression, &[K::NAME_REF])?;
+    (is_not && null).then(|| node::name(&column).object)
 }

@@ -120,7 +120,11 @@ proptest! {
             last = statement.span.end;
         }
         let mut judge = crate::rules::Judge::default();
-        judge.file(crate::rules::Place { file: "x", text: &text, in_transaction: true }, &script);
+        let up = crate::convention::Convention::Sqlx.read(&text, None).unwrap();
+        let convention = crate::convention::Convention::Sqlx;
+        let place = crate::rules::Place { file: "x", text: &text, convention, parts: &up.parts };
+        judge.open(place);
+        judge.file(place, &script);
         for finding in judge.into_findings() {
             prop_assert!(finding.line >= 1 && finding.column >= 1);
         }
