@@ -2,9 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use canary_core::fleet::Digest;
 use canary_core::traits::{GateVerdict, Review};
 use canary_postgres::{Convention, Force, GateConfig};
 

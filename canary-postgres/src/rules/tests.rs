@@ -11,6 +11,7 @@ mod code;
 mod examples;
 mod forms;
 mod golden;
+mod manual;
 mod running;
 mod sets;
 
