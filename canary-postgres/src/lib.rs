@@ -2,6 +2,8 @@
 
 mod changes;
 #[cfg(feature = "live")]
+pub mod checks;
+#[cfg(feature = "live")]
 pub mod cluster;
 mod config;
 pub mod contract;

@@ -9,6 +9,8 @@ pub struct Expected {
     pub before: Option<String>,
     /// After them; the same where there are none.
     pub after: Option<String>,
+    /// Others that are as good as the one after them: those that a contract's lock file names.
+    pub allowed: Vec<String>,
 }
 
 /// How a schema stands to what is expected.
@@ -48,11 +50,12 @@ pub fn group(hashes: &BTreeMap<usize, String>, expected: &Expected) -> Vec<Group
         by_hash.entry(hash).or_default().push(*member);
     }
     let is = |hash: &str, wanted: &Option<String>| wanted.as_deref() == Some(hash);
-    let known = expected.before.is_some() || expected.after.is_some();
+    let known = expected.before.is_some() || expected.after.is_some() || !expected.allowed.is_empty();
     let mut groups: Vec<_> = by_hash
         .into_iter()
         .map(|(hash, members)| {
-            let state = if is(hash, &expected.after) {
+            let allowed = expected.allowed.iter().any(|allowed| allowed == hash);
+            let state = if allowed || is(hash, &expected.after) {
                 State::Done
             } else if is(hash, &expected.before) {
                 State::Late
@@ -85,7 +88,11 @@ mod tests {
         after: Option<&str>,
     ) -> Vec<(String, Vec<usize>, State)> {
         let hashes = hashes.iter().enumerate().map(|(i, hash)| (i, (*hash).to_owned())).collect();
-        let expected = Expected { before: before.map(str::to_owned), after: after.map(str::to_owned) };
+        let expected = Expected {
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+            allowed: Vec::new(),
+        };
         group(&hashes, &expected).into_iter().map(|g| (g.hash, g.members, g.state)).collect()
     }
 

@@ -75,7 +75,8 @@ pub async fn read_limits(connection: &Connection, role: Option<&str>) -> Result<
                current_setting('superuser_reserved_connections')::bigint + coalesce(current_setting('reserved_connections', true), '0')::bigint, \
                (SELECT datconnlimit FROM pg_database WHERE datname = current_database())::bigint, \
                coalesce((SELECT rolconnlimit FROM pg_roles WHERE rolname = coalesce(nullif($1::text, ''), session_user::text)), -1)::bigint, \
-               (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')";
+               (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL \
+                AND coalesce(backend_type, 'client backend') = 'client backend')";
     let rows = connection.query("read the server's limits", sql, &[&role.unwrap_or("")]).await?;
     let number = |i: usize| rows.first().map_or(0, |row| row.get::<_, i64>(i));
     let limit = |i: usize| u64::try_from(number(i)).ok();

@@ -2,6 +2,7 @@
 #![cfg(feature = "live")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod checks;
 mod connection;
 mod describe;
 mod drift;

@@ -1,0 +1,245 @@
+//! Tenants, hashes, drift and isolation.
+
+use canary_core::traits::CheckStage;
+
+use super::SchemaCheckConfig;
+use super::report::{Action, Finding};
+use super::run::{Outcome, Seen};
+use crate::describe::Gravity;
+use crate::drift::{Difference, Expected, Group, State, Survey, survey};
+use crate::isolation::read_breaches;
+use crate::live::{Connection, Failure};
+use crate::routing::{Routes, read_routes};
+
+/// Differences of one schema that are told one by one.
+const TOLD: usize = 8;
+
+const ACTION: Action = Action::IntrospectSqlSchema;
+
+fn finding(
+    gravity: Gravity,
+    subject: impl Into<String>,
+    text: impl Into<String>,
+    remedy: &'static str,
+) -> Finding {
+    Finding { gravity, action: ACTION, subject: subject.into(), text: text.into(), remedy }
+}
+
+/// Something that could not be asked.
+pub(super) fn unanswered(action: Action, subject: impl Into<String>, failure: Failure) -> Finding {
+    let text = canary_core::traits::BackendError::from(failure).chain();
+    let remedy =
+        "see that the database answers, that the role may connect, and that no lock is held for long";
+    Finding { gravity: Gravity::Undecided, action, subject: subject.into(), text, remedy }
+}
+
+/// The second step.
+pub(super) async fn introspect(config: &SchemaCheckConfig, stage: CheckStage, seen: &mut Seen) -> Outcome {
+    let connection = match Connection::open(&config.url, &config.session).await {
+        Ok(connection) => connection,
+        Err(failure) => {
+            return Outcome::new(
+                "the database was not reached",
+                vec![unanswered(ACTION, "database", failure)],
+            );
+        }
+    };
+    let routes = match read_routes(&config.routing, &connection, &config.url).await {
+        Ok(routes) => routes,
+        Err(error) => {
+            let mut text = error.to_string();
+            if let Some(cause) = std::error::Error::source(&error).map(ToString::to_string) {
+                text = format!("{text}: {cause}");
+            }
+            let remedy = "mend the routing table, or say where the right one is";
+            return Outcome::new(
+                "no tenants are known",
+                vec![finding(Gravity::Undecided, "routing", text, remedy)],
+            );
+        }
+    };
+    let (expected, mut findings) = expected(config, &connection).await;
+    let looked = survey(&routes, &config.session, config.role(), &expected, config.connections).await;
+    let details = summary(&routes, &looked);
+    findings.extend(told(&routes, &looked));
+    if stage == CheckStage::Before {
+        findings.extend(isolation(config, &routes).await);
+    }
+    seen.survey = Survey { failed: Vec::new(), ..looked };
+    seen.routes = Some(routes);
+    seen.connection = Some(connection);
+    Outcome::new(details, findings)
+}
+
+/// What is expected; a lock file of another major version says nothing about hashes.
+async fn expected(config: &SchemaCheckConfig, connection: &Connection) -> (Expected, Vec<Finding>) {
+    let mut expected = config.expected.clone();
+    let Some(contract) = config.contract.as_ref().filter(|contract| !contract.schema_hashes.is_empty())
+    else {
+        return (expected, Vec::new());
+    };
+    let sql = "SELECT current_setting('server_version_num')::int / 10000";
+    let major = match connection.query("ask for the version", sql, &[]).await {
+        Ok(rows) => rows.first().map(|row| row.get::<_, i32>(0)),
+        Err(failure) => return (expected, vec![unanswered(ACTION, "version", failure)]),
+    };
+    let locked = contract.server_major.and_then(|major| i32::try_from(major).ok());
+    if locked == major {
+        expected.allowed.clone_from(&contract.schema_hashes);
+        return (expected, Vec::new());
+    }
+    let text = format!(
+        "the lock file's schema hashes are of PostgreSQL {}, the server is {}: schemas are only compared with each other",
+        locked.unwrap_or_default(),
+        major.unwrap_or_default()
+    );
+    (
+        expected,
+        vec![finding(
+            Gravity::Warn,
+            "version",
+            text,
+            "lock the contract against a server of the same version",
+        )],
+    )
+}
+
+fn summary(routes: &Routes, survey: &Survey) -> String {
+    let odd: Vec<_> = survey
+        .groups
+        .iter()
+        .filter(|group| matches!(group.state, State::Odd | State::Drifted))
+        .flat_map(|group| &group.members)
+        .map(|shard| routes.shards[*shard].name.as_str())
+        .collect();
+    let of =
+        |state| -> usize { survey.groups.iter().filter(|g| g.state == state).map(|g| g.members.len()).sum() };
+    let mut text = format!(
+        "{} tenant shards in {} database(s), {} distinct schema(s)",
+        routes.shards.len(),
+        routes.databases.len(),
+        survey.groups.len()
+    );
+    if of(State::Done) + of(State::Late) > 0 {
+        text.push_str(&format!(", {} migrated, {} not yet", of(State::Done), of(State::Late)));
+    }
+    if !odd.is_empty() {
+        text.push_str(&format!(", schema hash mismatch on {}", some(&odd)));
+    }
+    text
+}
+
+fn told(routes: &Routes, survey: &Survey) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let name = |shard: &usize| routes.shards[*shard].name.clone();
+    for shard in &survey.missing {
+        let place = &routes.shards[*shard];
+        let text =
+            format!("schema {} does not exist in {}", place.schema, routes.databases[place.database].name);
+        findings.push(finding(
+            Gravity::Refuse,
+            name(shard),
+            text,
+            "create the tenant's schema or take it off the routing table",
+        ));
+    }
+    for shard in &survey.moving {
+        let text = "the schema was being changed while it was read, twice";
+        findings.push(finding(Gravity::Undecided, name(shard), text, "ask again when nobody migrates it"));
+    }
+    for (i, group) in survey.groups.iter().enumerate() {
+        let differences = survey.drifts.iter().find(|(at, _)| *at == i).map_or(&[][..], |(_, found)| found);
+        findings.extend(drift(routes, group, differences));
+    }
+    for text in &survey.extensions {
+        findings.push(finding(Gravity::Warn, "extensions", text.clone(), "bring extensions to one version"));
+    }
+    for (database, failure) in &survey.failed {
+        let remedy = "see that the database answers and that the role may read its catalog";
+        findings.push(finding(
+            Gravity::Undecided,
+            format!("database {database}"),
+            failure.to_string(),
+            remedy,
+        ));
+    }
+    findings
+}
+
+fn drift(routes: &Routes, group: &Group, differences: &[Difference]) -> Vec<Finding> {
+    let names: Vec<_> = group.members.iter().map(|shard| routes.shards[*shard].name.as_str()).collect();
+    let subject = some(&names);
+    let remedy = "bring the shard to the others' schema before traffic is shifted";
+    match group.state {
+        State::Done | State::Common => Vec::new(),
+        State::Late => {
+            let text = "not migrated yet: the schema is as before the release's migrations";
+            vec![finding(Gravity::Warn, subject, text, "run the migrations there")]
+        }
+        State::Odd | State::Drifted if differences.is_empty() => {
+            let text = format!(
+                "schema hash {}, which is none that is expected",
+                group.hash.get(..12).unwrap_or_default()
+            );
+            vec![finding(Gravity::Refuse, subject, text, remedy)]
+        }
+        State::Odd | State::Drifted => {
+            let told = differences
+                .iter()
+                .take(TOLD)
+                .map(|found| finding(gravity(found), subject.clone(), found.text.clone(), remedy));
+            let mut told: Vec<_> = told.collect();
+            if differences.len() > TOLD {
+                let text = format!("{} more differences", differences.len() - TOLD);
+                told.push(finding(Gravity::Refuse, subject, text, remedy));
+            }
+            told
+        }
+    }
+}
+
+/// What only makes queries slower does not stop a release.
+fn gravity(difference: &Difference) -> Gravity {
+    match difference.kind.as_str() {
+        "index" if !difference.text.contains("UNIQUE") => Gravity::Warn,
+        "statistics" | "sequence" => Gravity::Warn,
+        _ => Gravity::Refuse,
+    }
+}
+
+async fn isolation(config: &SchemaCheckConfig, routes: &Routes) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (i, database) in routes.databases.iter().enumerate() {
+        let shards: Vec<_> = routes.in_database(i).collect();
+        let schemas: Vec<_> = shards.iter().map(|(_, shard)| shard.schema.clone()).collect();
+        let read = async {
+            let connection = Connection::open(&database.url, &config.session).await?;
+            read_breaches(&connection, &schemas, config.role()).await
+        };
+        match read.await {
+            Err(failure) => findings.push(unanswered(ACTION, format!("database {}", database.name), failure)),
+            Ok(breaches) => findings.extend(breaches.into_iter().map(|breach| {
+                let shard = shards.iter().find(|(_, shard)| Some(&shard.schema) == breach.schema.as_ref());
+                let subject =
+                    shard.map_or_else(|| format!("database {}", database.name), |(_, s)| s.name.clone());
+                finding(
+                    breach.gravity,
+                    subject,
+                    breach.text,
+                    "keep what belongs to a tenant inside its schema",
+                )
+            })),
+        }
+    }
+    findings
+}
+
+/// Names, a few of them.
+pub(super) fn some(names: &[&str]) -> String {
+    const FEW: usize = 5;
+    let mut text = names[..names.len().min(FEW)].join(", ");
+    if names.len() > FEW {
+        text.push_str(&format!(" and {} more", names.len() - FEW));
+    }
+    text
+}
