@@ -1,6 +1,7 @@
 //! The `LoadBalancer` of one HAProxy process and one pool.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use canary_core::fleet::{NodeId, PoolName};
@@ -10,7 +11,7 @@ use canary_core::traits::{
 };
 
 use crate::codec::{
-    PoolCounters, ProcessInfo, ServerConnections, ServerRow, Version, assemble, parse_info,
+    PoolCounters, ProcessInfo, ServerConnections, ServerRow, Version, assemble, parse_bindings, parse_info,
     parse_servers_conn, parse_servers_state, parse_stat,
 };
 use crate::config::HaproxyConfig;
@@ -24,11 +25,13 @@ const LISTED: usize = 20;
 /// One pool of one HAProxy, through its Runtime API; HAProxy 2.4 or later.
 ///
 /// Writes return when HAProxy has acknowledged them, within one deadline of the transport; reads take up to five
-/// commands, and twice that when HAProxy restarts meanwhile.
+/// commands (six at the first of a process), and twice that when HAProxy restarts meanwhile.
 #[derive(Debug)]
 pub struct HaproxyLoadBalancer {
     transport: Box<dyn Transport>,
     config: HaproxyConfig,
+    /// What a process said of the pool's stick table: that is in its configuration, and stays as long as it lives.
+    bindings: Mutex<Option<(String, Option<String>)>>,
 }
 
 /// All that is known of a pool, from one process.
@@ -36,13 +39,14 @@ pub(crate) struct Observed {
     pub(crate) process: ProcessInfo,
     pub(crate) rows: Vec<ServerRow>,
     pub(crate) counters: PoolCounters,
+    pub(crate) table: Option<String>,
 }
 
 impl HaproxyLoadBalancer {
     /// A balancer behind that transport; nothing is sent yet.
     #[must_use]
     pub fn new(transport: Box<dyn Transport>, config: HaproxyConfig) -> Self {
-        Self { transport, config }
+        Self { transport, config, bindings: Mutex::new(None) }
     }
 
     /// The pool.
@@ -109,7 +113,26 @@ impl HaproxyLoadBalancer {
             (None, Some(row)) => self.counters_by_id(row.pool_id).await?,
             (None, None) => PoolCounters { algorithm: None, cookie: None, servers: Vec::new() },
         };
-        Ok(Some(Observed { process, rows, counters }))
+        let table = self.bindings(&process).await;
+        Ok(Some(Observed { process, rows, counters, table }))
+    }
+
+    /// The pool's own stick table, if it binds clients to servers. Told where it is seen, and no reason to fail: what cannot be
+    /// asked is asked again at the next reading.
+    async fn bindings(&self, process: &ProcessInfo) -> Option<String> {
+        let epoch = process.epoch();
+        if let Some((_, known)) = self.known_bindings().as_ref().filter(|known| known.0 == epoch) {
+            return known.clone();
+        }
+        let command = Command::show_table_of_bindings(self.pool());
+        let raw = self.ask(&command).await.ok()?;
+        let table = parse_bindings(body(&command, &raw).ok()?, self.pool().as_str());
+        *self.known_bindings() = Some((epoch, table.clone()));
+        table
+    }
+
+    fn known_bindings(&self) -> MutexGuard<'_, Option<(String, Option<String>)>> {
+        self.bindings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn counters_by_id(&self, id: u32) -> Result<PoolCounters, BackendError> {
@@ -136,8 +159,8 @@ impl HaproxyLoadBalancer {
 
     /// The pool as the engine sees it.
     fn state(&self, observed: &Observed) -> Result<PoolState, BackendError> {
-        let Observed { process, rows, counters } = observed;
-        assemble(self.pool(), process.epoch(), rows, counters).map_err(|error| {
+        let Observed { process, rows, counters, table } = observed;
+        assemble(self.pool(), process.epoch(), rows, counters, table.as_deref()).map_err(|error| {
             // The tables come one after the other: a server added or deleted in between is in one only.
             let command = Command::show_servers_state(self.pool());
             not_understood(&command, "", error).transient(RETRY_AFTER)

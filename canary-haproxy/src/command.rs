@@ -57,6 +57,13 @@ impl Command {
         Self(format!("show stat {pool_id} -1 -1"))
     }
 
+    /// `show table POOL data.server_id lt 0`: the head of the pool's own stick table, and no entry of it, however many there are;
+    /// refused where the table does not keep which server a client was sent to, and so binds nobody.
+    #[must_use]
+    pub fn show_table_of_bindings(pool: &PoolName) -> Self {
+        Self(format!("show table {pool} data.server_id lt 0"))
+    }
+
     /// `set server POOL/NODE state ready|drain|maint`.
     #[must_use]
     pub fn set_state(pool: &PoolName, node: &NodeId, state: AdminState) -> Self {
@@ -149,6 +156,7 @@ mod tests {
             Command::show_servers_conn(&pool()),
             Command::show_stat(&pool()),
             Command::show_stat_by_id(3),
+            Command::show_table_of_bindings(&pool()),
             Command::set_state(&pool(), &node(), AdminState::Drain),
             Command::set_weight(&pool(), &node(), weight),
             Command::shutdown_sessions(&pool(), &node()),
@@ -166,6 +174,7 @@ mod tests {
                 "show servers conn api_pool false",
                 "show stat api_pool -1 -1 false",
                 "show stat 3 -1 -1 false",
+                "show table api_pool data.server_id lt 0 false",
                 "set server api_pool/backend-api-2 state drain true",
                 "set server api_pool/backend-api-2 weight 256 true",
                 "shutdown sessions server api_pool/backend-api-2 true",

@@ -39,14 +39,20 @@ impl fmt::Display for Description {
 impl HaproxyLoadBalancer {
     /// Reads everything a rollout needs to know beforehand and changes nothing.
     ///
-    /// Stick tables and what is set on a frontend cannot be seen here.
+    /// Of stick tables the pool's own alone is seen, and nothing of what is set on a frontend.
     ///
     /// # Errors
     /// As [`servers`](canary_core::traits::LoadBalancer::servers); `Unsupported` when HAProxy is older than 2.4.
     pub async fn describe(&self) -> Result<Description, BackendError> {
         let observed = self.observe().await?;
-        assemble(self.pool(), observed.process.epoch(), &observed.rows, &observed.counters)
-            .map_err(|error| not_understood(&Command::show_servers_state(self.pool()), "", error))?;
+        assemble(
+            self.pool(),
+            observed.process.epoch(),
+            &observed.rows,
+            &observed.counters,
+            observed.table.as_deref(),
+        )
+        .map_err(|error| not_understood(&Command::show_servers_state(self.pool()), "", error))?;
         let command = Command::show_cli_level();
         let raw = self.ask(&command).await?;
         let level =
@@ -62,7 +68,7 @@ impl HaproxyLoadBalancer {
 }
 
 fn warnings(observed: &Observed, level: SocketLevel) -> Vec<String> {
-    let Observed { process, rows, counters } = observed;
+    let Observed { process, rows, counters, table } = observed;
     let mut warnings = Vec::new();
     if level < SocketLevel::Admin {
         warnings.push(format!(
@@ -75,6 +81,11 @@ fn warnings(observed: &Observed, level: SocketLevel) -> Vec<String> {
     if let Some(cookie) = &counters.cookie {
         warnings.push(format!(
             "the pool uses the cookie {cookie:?}: a draining server goes on taking requests of clients that have it"
+        ));
+    }
+    if let Some(keys) = table {
+        warnings.push(format!(
+            "the pool binds clients to servers by a stick table (by {keys}): a draining server goes on taking their requests"
         ));
     }
     match counters.algorithm.as_deref() {

@@ -1,5 +1,6 @@
 //! What HAProxy's replies say, as pure functions over complete reply bodies. None of them panics on any text.
 
+mod bindings;
 mod conn;
 mod info;
 mod pool;
@@ -7,6 +8,7 @@ mod servers_state;
 mod stat;
 mod table;
 
+pub use bindings::parse_bindings;
 pub use conn::{ServerConnections, parse_servers_conn};
 pub use info::{ProcessInfo, SocketLevel, Version, parse_info, parse_level};
 pub use pool::assemble;

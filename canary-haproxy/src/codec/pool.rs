@@ -9,6 +9,8 @@ use super::{CodecError, PoolCounters, ServerCounters, ServerRow, excerpt};
 
 /// Joins `show servers state` and `show stat` by server name, in the order of the former.
 ///
+/// `table` is the kind of keys of the pool's own stick table, where one binds clients.
+///
 /// A server is checked when its own health or agent check is active, or when it follows the state of another.
 ///
 /// # Errors
@@ -19,6 +21,7 @@ pub fn assemble(
     epoch: String,
     rows: &[ServerRow],
     counters: &PoolCounters,
+    table: Option<&str>,
 ) -> Result<PoolState, CodecError> {
     let mut counted = BTreeMap::new();
     for server in &counters.servers {
@@ -44,8 +47,8 @@ pub fn assemble(
     if let Some(left) = counted.into_keys().next() {
         return Err(only_in(left, "show stat", "show servers state"));
     }
-    // One of weight-blind persistence; stick tables are not in either table.
-    let sticky = counters.cookie.as_ref().map(|name| format!("cookie {name:?}"));
+    let cookie = counters.cookie.as_ref().map(|name| format!("cookie {name:?}"));
+    let sticky = cookie.or_else(|| table.map(|keys| format!("stick table (by {keys})")));
     Ok(PoolState { pool: pool.clone(), epoch, algorithm: counters.algorithm.clone(), sticky, servers })
 }
 

@@ -95,7 +95,7 @@ fn every_version_reads_the_same() {
         assert_eq!((info.pid, info.uptime, info.stopping), (1979, 2, false));
         let rows = parse_servers_state(replies.state).unwrap();
         let counters = parse_stat(replies.stat, "api_pool").unwrap().unwrap();
-        let state = assemble(&pool(), info.epoch(), &rows, &counters).unwrap();
+        let state = assemble(&pool(), info.epoch(), &rows, &counters, None).unwrap();
         assert_eq!(state, expected, "{}", replies.release);
         let connections = parse_servers_conn(replies.conn, "api_pool").unwrap();
         assert_eq!(connections.len(), 4, "{}", replies.release);
@@ -217,7 +217,7 @@ fn tables_that_disagree_are_refused() {
     let rows = parse_servers_state(VERSIONS[1].state).unwrap();
     let counters = parse_stat(VERSIONS[1].stat, "api_pool").unwrap().unwrap();
     let refuse = |rows: &[ServerRow], counters: &PoolCounters| {
-        assemble(&pool(), String::new(), rows, counters).unwrap_err().to_string()
+        assemble(&pool(), String::new(), rows, counters, None).unwrap_err().to_string()
     };
     let mut fewer = counters.clone();
     fewer.servers.remove(1);
@@ -299,12 +299,12 @@ proptest! {
         let whole_rows = parse_servers_state(VERSIONS[1].state).unwrap();
         let whole_counters = parse_stat(VERSIONS[1].stat, "api_pool").unwrap().unwrap();
         if let Ok(Some(counters)) = parse_stat(&stat, "api_pool")
-            && let Ok(pool) = assemble(&pool(), String::new(), &whole_rows, &counters)
+            && let Ok(pool) = assemble(&pool(), String::new(), &whole_rows, &counters, None)
         {
             prop_assert_eq!(pool.servers.len(), 4);
         }
         if let Ok(rows) = parse_servers_state(&state)
-            && let Ok(pool) = assemble(&pool(), String::new(), &rows, &whole_counters)
+            && let Ok(pool) = assemble(&pool(), String::new(), &rows, &whole_counters, None)
         {
             prop_assert_eq!(pool.servers.len(), 4);
         }

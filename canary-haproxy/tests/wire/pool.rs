@@ -315,6 +315,30 @@ async fn a_static_algorithm_refuses_weights_and_persistence_is_seen() {
 }
 
 #[tokio::test]
+async fn a_stick_table_binds_clients_when_it_keeps_servers() {
+    let one = Backend::start("n1").await;
+    let table = "stick-table type ip size 1k expire 1m";
+    for (rule, sticky) in
+        [("stick on src", Some("stick table (by ip)")), ("http-request track-sc0 src", None)]
+    {
+        let store = if sticky.is_none() { " store http_req_rate(10s)" } else { "" };
+        let section =
+            format!("backend api_pool\n  {table}{store}\n  {rule}\n  server n1 {} check\n", one.address);
+        let Some(haproxy) = Haproxy::start(&section).await else { return };
+        let balancer = haproxy.balancer();
+        for _ in 0..2 {
+            assert_eq!(balancer.servers().await.unwrap().sticky.as_deref(), sticky, "{rule}");
+        }
+        let warned = balancer.describe().await.unwrap().warnings;
+        assert_eq!(
+            warned.iter().any(|warning| warning.contains("stick table")),
+            sticky.is_some(),
+            "{warned:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_pool_without_servers_is_empty() {
     let Some(haproxy) = Haproxy::start("backend api_pool\n").await else { return };
     assert_eq!(haproxy.balancer().servers().await.unwrap().servers, []);
