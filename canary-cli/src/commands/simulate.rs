@@ -103,6 +103,7 @@ fn question(cx: &Context<'_>, matches: &ArgMatches) -> Result<Question, CommandE
         rules: policy.judging.odds.clone().unwrap_or_default(),
         margin,
         slis,
+        watches: spec.weights.as_ref().map_or(0, |weights| weights.steps.len() as u32) + 1,
         runs: matches.get_one("runs").copied().unwrap_or(400),
         seed: matches.get_one("seed").copied().unwrap_or(1),
     })
@@ -224,7 +225,7 @@ fn prospect(question: &Question, times: f64) -> Prospect {
 
 /// What nobody should find out during a rollout.
 fn hints(question: &Question, judging: &Judging) -> Vec<String> {
-    let policy = question.rules.policy(question.window, 1);
+    let policy = question.rules.policy(question.window, question.watches);
     let five = prospect(question, 5.0).detectability(&policy);
     let mut lines = vec![String::new()];
     if !five.within(policy.window) {
@@ -232,6 +233,12 @@ fn hints(question: &Question, judging: &Judging) -> Vec<String> {
             "too little traffic to compare: even 5 times the errors take some {:.0} failed requests, about {}",
             five.events,
             time(five.time.map(|time| Duration::from_secs(time.as_secs())))
+        ));
+    }
+    if question.watches > 1 {
+        lines.push(format!(
+            "this is the watch at the canary's whole weight: one of {} watches, which share the bound on false rollbacks",
+            question.watches
         ));
     }
     let by = judges(judging);
@@ -272,6 +279,7 @@ fn as_json(question: &Question, answer: &Answer) -> Value {
         "window_s": question.window.as_secs(),
         "interval_s": question.interval.as_secs(),
         "runs": question.runs,
+        "watches": question.watches,
         "bound": judged(&answer.bound),
         "comparison": judged(&answer.odds),
     })

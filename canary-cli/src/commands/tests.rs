@@ -243,6 +243,9 @@ fn a_watch_is_simulated_before_it_is_relied_on() {
         (Some("simulation"), None)
     );
     assert!(value["bound"]["good_rolled_back"].as_f64() > Some(0.5), "{text}");
+    let world = world.again(&["simulate", "--rps", "9", "--runs", "2", "--weight-steps", "10% 50%"]);
+    let stepped = world.run();
+    assert!(stepped.contains("one of 3 watches, which share the bound"), "{stepped}");
     let text = world.again(&["simulate", "--rps", "0.5", "--runs", "5"]).run();
     assert!(text.contains("too little traffic to compare: even 5 times the errors take"), "{text}");
     let file = "[watch]\nbuiltin_slis = false\n\n[[sli]]\nname = \"queue\"\npromql = \"queue\"\nbelow = 9\n";

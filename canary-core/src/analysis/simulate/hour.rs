@@ -38,6 +38,9 @@ pub struct Question {
     pub margin: f64,
     /// How many SLIs share α.
     pub slis: u32,
+    /// How many watches of one rollout share α: one, and one more for each step of the canary's weight; this is the last, at its
+    /// whole weight.
+    pub watches: u32,
     /// Simulated watches, each of a good and of a bad release.
     pub runs: u32,
     /// Which stream of random numbers.
@@ -104,6 +107,7 @@ pub struct Answer {
 ///     rules: OddsRules { warm_up: Duration::ZERO, ..OddsRules::default() },
 ///     margin: 1.1,
 ///     slis: 2,
+///     watches: 1,
 ///     runs: 20,
 ///     seed: 1,
 /// });
@@ -193,7 +197,7 @@ struct Hour<'a> {
 
 impl<'a> Hour<'a> {
     fn new(question: &'a Question, calibration: Option<Calibration>, times: f64) -> Self {
-        let policy = question.rules.policy(question.window, 1);
+        let policy = question.rules.policy(question.window, question.watches);
         // Green decides nothing here, and the other SLIs only take their part of α.
         let mut slis = vec![OddsSli::errors("errors", calibration, None)];
         for sli in &mut slis {
@@ -270,6 +274,7 @@ mod tests {
             rules: OddsRules::default(),
             margin: 1.1,
             slis: 2,
+            watches: 1,
             runs: 30,
             seed: 3,
         }
@@ -295,6 +300,11 @@ mod tests {
         let patience = ThresholdOptions { consecutive: std::num::NonZeroU32::new(4), ..base.patience };
         let patient = simulate(&Question { patience, ..base.clone() });
         assert!(patient.bound.delay(0.5) >= plain.bound.delay(0.5).map(|delay| delay + 3 * base.interval));
+        let one_of_many = simulate(&Question { watches: 1_000_000, ..question() });
+        assert!(
+            simulate(&question()).odds.delay(0.5) < one_of_many.odds.delay(0.5),
+            "more evidence is needed"
+        );
         let tolerant = simulate(&Question { margin: 30.0, ..base.clone() });
         assert!(plain.odds.delay(0.5).is_some() && tolerant.odds.delay(0.5).is_none());
         let warm_up = Duration::from_secs(600);

@@ -67,13 +67,15 @@ impl Upheaval {
     }
 }
 
-/// Ships until it ends; gives the outcome. The first try is killed after `life`.
+/// Ships until it ends, the canary's weight growing by `steps`; gives the outcome. The first try is killed after `life`.
 async fn ship(
     trial: &Trial,
     release: &canary_core::fleet::Artifact,
     life: Duration,
+    steps: &str,
 ) -> anyhow::Result<Outcome> {
     let cli = trial.ship(release)?.set("SLI_WINDOW", 3);
+    let cli = cli.set("CANARY_WEIGHT_STEPS", steps).set("CANARY_WEIGHT_WINDOW", "3s");
     let running = cli.start("run")?;
     tokio::time::sleep(life).await;
     // It may have ended by itself by now; then there is nothing to kill.
@@ -103,16 +105,18 @@ async fn killed_and_shaken_every_roll_ends_true_and_no_request_is_lost() -> anyh
     let mut before = trial.lab.first_binary().to_owned();
     for round in 0..rounds {
         let upheaval = ALL[usize::try_from(dice.below(ALL.len() as u64))?];
-        let life = Duration::from_millis(dice.below(6000));
+        // Every other canary comes to its weight in two steps, and may be killed in one of them.
+        let (steps, longest) = if round % 2 == 0 { ("", 6000) } else { ("10% 50%", 16_000) };
+        let life = Duration::from_millis(dice.below(longest));
         let after = Duration::from_millis(dice.below(8000));
         let gone = Duration::from_millis(dice.below(upheaval.longest()));
         let case = format!(
-            "seed {seed}, round {round}: killed after {life:?}, {upheaval:?} after {after:?} for {gone:?}"
+            "seed {seed}, round {round} [{steps}]: killed after {life:?}, {upheaval:?} after {after:?} for {gone:?}"
         );
         let release = trial.release(&format!("u{round}"), &[])?;
         // Both to their ends: an upheaval cut short would leave a server stopped.
         let (outcome, span) =
-            tokio::join!(ship(&trial, &release, life), upheaval.happen(&trial, after, gone));
+            tokio::join!(ship(&trial, &release, life, steps), upheaval.happen(&trial, after, gone));
         let (outcome, span) = (outcome.context(case.clone())?, span.context(case.clone())?);
         if upheaval == Upheaval::Haproxy {
             spans.push(span);
@@ -126,7 +130,9 @@ async fn killed_and_shaken_every_roll_ends_true_and_no_request_is_lost() -> anyh
             _ => bail!("{case}: {outcome}"),
         }
         say(&format!("{case}: {outcome}"));
-        trial.expect_everywhere(&before).await.context(case)?;
+        trial.expect_everywhere(&before).await.context(case.clone())?;
+        let servers = trial.lab.servers().await?;
+        ensure!(servers.values().all(|server| server.weight == 100), "{case}: {servers:?}");
     }
     ensure!(completed > 0, "not one of {rounds} rolls completed");
     say(&format!("{rounds} rolls: {completed} completed, {rolled_back} rolled back"));
