@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use crate::backend::Registry;
-use crate::commands::{self, Context, listed};
+use crate::commands::{self, Context, grants, listed};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Format, Screen, Terminal, clear_before_panics, line};
@@ -38,8 +38,12 @@ pub fn command() -> Command {
         .after_help(
             "New here: demo. Setting up: init, doctor, plan. Shipping: run, status. When it went wrong: resume, abort, rollback, log, report.",
         )
-        .subcommand(with_settings("run", "Ships the artifact: canary, watch, peers", all))
-        .subcommand(with_settings("plan", "Shows what run would do, and what stands against it", all))
+        .subcommand(grants::arguments(with_settings("run", "Ships the artifact: canary, watch, peers", all)))
+        .subcommand(grants::arguments(with_settings(
+            "plan",
+            "Shows what run would do, and what stands against it",
+            all,
+        )))
         .subcommand(
             with_settings("resume", "Goes on with an interrupted rollout", fleet)
                 .arg(switch("back", "Goes back instead of forward")),
@@ -73,7 +77,12 @@ pub fn command() -> Command {
                 .arg(switch("settings", "Also shows each setting and where it came from")),
         )
         .subcommand(
-            with_settings("gate", "Judges the migrations alone", gate)
+            grants::arguments(with_settings("gate", "Judges the migrations alone", gate))
+                .mut_arg("output", |arg| {
+                    arg.value_parser(["human", "plain", "json", "sarif", "github"]).help(
+                        "How to write: for people, for logs, as JSON, as a SARIF log, as annotations of GitHub Actions",
+                    )
+                })
                 .mut_arg("migrations.base", |arg| arg.visible_alias("base"))
                 .mut_arg("migrations.dir", |arg| arg.visible_alias("dir"))
                 .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
@@ -319,13 +328,16 @@ pub(crate) fn run(
     let result = if name == "init" {
         commands::init::init(matches, environment, registry, &screen)
     } else {
-        Settings::read(named_file(leaf).as_deref(), Some(leaf), environment, registry).and_then(|settings| {
-            commands::dispatch(
-                name,
-                matches,
-                Context { settings, environment, screen: &screen, telling: Telling::default() },
-            )
-        })
+        Settings::read(named_file(leaf).as_deref(), Some(leaf), environment, registry).and_then(
+            |mut settings| {
+                settings.migrations.allow = grants::given(leaf, &settings)?;
+                commands::dispatch(
+                    name,
+                    matches,
+                    Context { settings, environment, screen: &screen, telling: Telling::default() },
+                )
+            },
+        )
     };
     screen.close();
     match result {
@@ -376,7 +388,7 @@ fn reading_matter(
 fn screen(matches: &ArgMatches, environment: &Environment, out: impl Write + Send + 'static) -> Screen {
     let format = match matches.get_one::<String>("output").map(String::as_str) {
         Some("json") => Format::Json,
-        Some("plain") => Format::Plain,
+        Some("plain" | "sarif" | "github") => Format::Plain,
         _ => Format::Human,
     };
     Screen::new(out, format, Terminal::of(environment), environment.text("NO_COLOR").is_none())

@@ -7,7 +7,7 @@ use canary_core::engine::Backends;
 use canary_core::fleet::NodeId;
 use canary_core::journal::{MemoryJournal, RunningRelease};
 use canary_core::traits::{Clock, EventSink, Journal, SliSource, SystemClock};
-use canary_postgres::{Base, Force, GateConfig, MigrationFilesGate};
+use canary_postgres::{Base, Force, GateConfig, Locks, MigrationFilesGate};
 use canary_prom::{MetricsConfig, MetricsSource, PrometheusConfig, PrometheusSource};
 
 use crate::backend::{Connected, SelfReport};
@@ -171,6 +171,10 @@ pub fn gate(
             settings.reason.clone().unwrap_or_else(|| format!("no reason given; forced by {origin}"));
         Force { actor: settings.actor.clone(), reason }
     });
+    config.allow.clone_from(&migrations.allow);
+    if migrations.locks_only_warn {
+        config.locks = Locks::Warn;
+    }
     Ok(MigrationFilesGate::new(config))
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 mod doctor;
 mod examine;
 mod gate;
+pub(crate) mod grants;
 pub(crate) mod init;
 mod journal;
 pub(crate) mod listed;
@@ -80,7 +81,10 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             }
             "status" => status::status(&cx).await,
             "doctor" => doctor::doctor(&cx, matches.get_flag("settings")).await,
-            "gate" => gate::gate(&cx).await,
+            "gate" => {
+                let output = matches.get_one::<String>("output").map(String::as_str);
+                gate::gate(&cx, gate::Form::of(output)).await
+            }
             "serve" => serve::serve(&cx).await,
             "notify" => notify::test(&cx).await,
             other => Err(CommandError::bug(format!("no command handles {other:?}"))),

@@ -16,6 +16,7 @@ pub(super) async fn plan(cx: &Context<'_>) -> Result<u8, CommandError> {
     let backends = fleet.backends(None, Vec::new());
     let order = cx.order(fleet.clock.as_ref())?;
     let seen = cx.examine(&fleet, &backends, &gate, artifact, &order).await?;
+    cx.record(&seen.review).await?;
     let code = if seen.reasons.is_empty() { 0 } else { ErrorKind::Refused.exit_code() };
     if cx.screen.json() {
         cx.screen.line(line(

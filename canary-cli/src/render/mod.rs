@@ -1,5 +1,6 @@
 //! What is shown: the same events for people, for logs and for programs.
 
+mod annotations;
 mod checks;
 mod explain;
 mod gate;
@@ -10,6 +11,7 @@ mod outcome;
 pub mod paint;
 mod plan;
 mod row;
+mod sarif;
 pub mod screen;
 mod sink;
 pub mod table;
@@ -20,6 +22,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use annotations::annotations;
 pub use explain::explain_lines;
 pub use gate::{gate_lines, refused_lines};
 pub use json::{line, record_line};
@@ -27,6 +30,7 @@ pub use lines::Lines;
 pub use live::clear_before_panics;
 pub use outcome::{node_lines, outcome_lines};
 pub use plan::{comparison_lines, plan_lines, step_lines};
+pub use sarif::sarif;
 pub use screen::{Format, Screen};
 pub use sink::ScreenSink;
 pub use terminal::Terminal;

@@ -55,6 +55,8 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             base: layers.text(Key::MigrationsBase).given(),
             convention: layers.text(Key::MigrationsConvention).given(),
             force: layers.flag(Key::ForceMigrate).given(),
+            locks_only_warn: layers.text(Key::MigrationsLocks).as_deref() == Some("warn"),
+            allow: Vec::new(),
         },
         state_dir,
         actor: layers.text(Key::Actor).given(),

@@ -35,6 +35,7 @@ use std::time::Duration;
 use canary_core::fleet::{HttpPath, MetricName, NodeId, RemotePath, UnitName};
 use canary_core::spec::RolloutSpec;
 use canary_local::OnStop;
+use canary_postgres::Allowance;
 use clap::ArgMatches;
 
 pub use address::HaproxyAddress;
@@ -220,6 +221,10 @@ pub struct MigrationSettings {
     pub convention: String,
     /// Whether refused migrations are let pass.
     pub force: bool,
+    /// Whether changes that only lock are warned of, not refused.
+    pub locks_only_warn: bool,
+    /// Grants for single refusals; of the command line alone.
+    pub allow: Vec<Allowance>,
 }
 
 impl Settings {

@@ -356,6 +356,9 @@ settings! {
     /// The convention the migration files follow.
     MigrationsConvention = "migrations.convention", "CANARY_MIGRATIONS_CONVENTION", "migrations-convention",
         Kind::Choice(CONVENTIONS), Text("auto");
+    /// What becomes of migrations that only lock or rewrite tables in use.
+    MigrationsLocks = "migrations.locks", "CANARY_MIGRATIONS_LOCKS", "migrations-locks",
+        Kind::Choice(&["refuse", "warn"]), Text("refuse");
     /// Lets refused migrations pass, by name and with the reason on record.
     ForceMigrate = "migrations.force", "FORCE_MIGRATE", "force-migrate", Kind::Flag, Text("false");
 

@@ -18,7 +18,7 @@ pub(crate) fn change(from: Option<&str>, to: &str) -> String {
     } else {
         "values decode as before".to_owned()
     };
-    format!("0A000 for cached statements, {decode}, {rewrite}")
+    format!("{decode}, {rewrite}")
 }
 
 /// The type's own name, as the catalog spells it, and what stands in its brackets.
@@ -80,33 +80,25 @@ mod tests {
             (
                 Some("int"),
                 "bigint",
-                "0A000 for cached statements, a value read as integer no longer decodes, the table is rewritten under ACCESS EXCLUSIVE",
+                "a value read as integer no longer decodes, the table is rewritten under ACCESS EXCLUSIVE",
             ),
-            (
-                Some("varchar(20)"),
-                "varchar(50)",
-                "0A000 for cached statements, values decode as before, no rewrite",
-            ),
+            (Some("varchar(20)"), "varchar(50)", "values decode as before, no rewrite"),
             (
                 Some("varchar(50)"),
                 "varchar(20)",
-                "0A000 for cached statements, values decode as before, the table is rewritten under ACCESS EXCLUSIVE",
+                "values decode as before, the table is rewritten under ACCESS EXCLUSIVE",
             ),
-            (Some("varchar(50)"), "text", "0A000 for cached statements, values decode as before, no rewrite"),
-            (
-                Some("numeric(10,2)"),
-                "numeric(14,2)",
-                "0A000 for cached statements, values decode as before, no rewrite",
-            ),
+            (Some("varchar(50)"), "text", "values decode as before, no rewrite"),
+            (Some("numeric(10,2)"), "numeric(14,2)", "values decode as before, no rewrite"),
             (
                 Some("numeric(10,2)"),
                 "numeric(14,4)",
-                "0A000 for cached statements, values decode as before, the table is rewritten under ACCESS EXCLUSIVE",
+                "values decode as before, the table is rewritten under ACCESS EXCLUSIVE",
             ),
             (
                 Some("timestamp"),
                 "timestamp with time zone",
-                "0A000 for cached statements, a value read as timestamp no longer decodes, a rewrite unless the session's time zone is UTC",
+                "a value read as timestamp no longer decodes, a rewrite unless the session's time zone is UTC",
             ),
         ] {
             assert_eq!(change(from, to), says, "{from:?} {to}");

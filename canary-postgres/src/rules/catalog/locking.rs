@@ -6,7 +6,7 @@ pub(super) const RULES: &[Rule] = &[
     refuse(
         "alter-column-type",
         Class::BreaksAndLocks,
-        "cached statements that return the column fail with 0A000 until their connection is recycled, a driver that decodes the old type fails, and most changes rewrite the table under ACCESS EXCLUSIVE",
+        "cached statements that return the column fail with 0A000 until their connection is recycled; drivers may no longer decode it, and the table may be rewritten",
         "expand: add a second column of the new type and keep both equal by a trigger; switch: release a binary that uses the new one; contract: drop the old one in a later release.",
     ),
     refuse(

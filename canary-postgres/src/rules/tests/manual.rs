@@ -65,5 +65,8 @@ fn the_manual_lists_every_rule() {
         std::fs::write(&path, format!("{before}{text}")).unwrap();
         return;
     }
-    assert!(written == text, "docs/gate.md is not the table of rules; run this test with CANARY_UPDATE_DOCS=1");
+    assert!(
+        written == text,
+        "docs/gate.md is not the table of rules; run this test with CANARY_UPDATE_DOCS=1"
+    );
 }

@@ -1,0 +1,241 @@
+//! `gate` by the real program, on a repository of its own: what people read, what programs read, and grants.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A repository with one migration that runs and one that is new.
+struct Service(tempfile::TempDir);
+
+const NEW: &str = "-- gate: allow drop-column, nobody reads it\nSET lock_timeout = '2s';\nALTER TABLE users\n\tDROP COLUMN \"émail表\",\n\tADD COLUMN nick text;\nCREATE INDEX users_nick\n  ON users (nick);\n";
+
+impl Service {
+    fn new(text: &str) -> Self {
+        let service = Self(tempfile::tempdir().unwrap());
+        service.write("migrations/1_users.sql", "CREATE TABLE users (id int, \"émail表\" text);\n");
+        for arguments in [
+            &["init", "-q"][..],
+            &["add", "."],
+            &["commit", "-q", "-m", "users"],
+            &["tag", "v1"],
+            &["commit", "-q", "--allow-empty", "-m", "more"],
+        ] {
+            service.git(arguments);
+        }
+        service.write("migrations/2_nick.sql", text);
+        service
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let done = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"])
+            .args(["-c", "commit.gpgSign=false"])
+            .args(arguments)
+            .current_dir(self.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
+            .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_canary-cli"));
+        command.env_clear().env("HOME", self.path()).env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("CANARY_STATE_DIR", self.path().join("state")).env("CANARY_ACTOR", "ada@ops");
+        command.current_dir(self.path()).arg("gate").args(["--base", "v1"]).args(arguments);
+        command
+    }
+
+    fn gate(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn said(&self, arguments: &[&str]) -> String {
+        told(&self.gate(arguments))
+    }
+
+    /// The target that a refusal of this rule prints.
+    fn target(&self, rule: &str) -> String {
+        let said = self.said(&[]);
+        let line = said.lines().find(|line| line.contains(&format!("--allow '{rule}@"))).unwrap();
+        line.split('\'').nth(1).unwrap().to_owned()
+    }
+
+    fn journal(&self) -> String {
+        std::fs::read_to_string(self.path().join("state/api_pool/journal.jsonl")).unwrap_or_default()
+    }
+}
+
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    format!("{:?}\n{}{}", output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+const UNTIL: [&str; 4] = ["--until", "2999-01-01T00:00:00Z", "--reason", "nobody reads it"];
+
+#[test]
+fn people_see_the_clause_what_breaks_and_the_way_that_does_not() {
+    insta::assert_snapshot!(Service::new(NEW).said(&[]));
+}
+
+#[test]
+fn github_gets_annotations() {
+    let service = Service::new("DROP TABLE users; -- 100%, all: of it\n");
+    insta::assert_snapshot!(service.said(&["--output", "github"]));
+}
+
+/// What SARIF 2.1.0 requires of a log: `version`, `runs`; of a run its tool's driver's name; of a result its message; of a
+/// region lines from 1 that do not end before they begin.
+fn check_sarif(log: &Value) -> &Vec<Value> {
+    assert_eq!(log["version"], "2.1.0");
+    let runs = log["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 1);
+    let driver = &runs[0]["tool"]["driver"];
+    assert!(driver["name"].is_string());
+    let rules = driver["rules"].as_array().unwrap();
+    assert!(runs[0]["invocations"][0]["executionSuccessful"].is_boolean());
+    let results = runs[0]["results"].as_array().unwrap();
+    for result in results {
+        assert!(result["message"]["text"].as_str().is_some_and(|text| !text.is_empty()));
+        assert!(["none", "note", "warning", "error"].contains(&result["level"].as_str().unwrap()));
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| !uri.contains(' ')));
+        if let Some(region) = place["region"].as_object() {
+            let number = |name: &str| region.get(name).map_or(1, |value| value.as_u64().unwrap());
+            assert!(number("startLine") >= 1 && number("startColumn") >= 1);
+            let end = (
+                region.get("endLine").map_or(number("startLine"), |v| v.as_u64().unwrap()),
+                number("endColumn"),
+            );
+            assert!(!region.contains_key("endColumn") || end > (number("startLine"), number("startColumn")));
+        }
+    }
+    results
+}
+
+#[test]
+fn code_scanning_gets_a_sarif_log() {
+    let service = Service::new(NEW);
+    let log = |arguments: &[&str]| -> Value {
+        serde_json::from_slice(&service.gate(&[&["--output", "sarif"], arguments].concat()).stdout).unwrap()
+    };
+    let refused = log(&[]);
+    let results = check_sarif(&refused);
+    let drop = results.iter().find(|result| result["ruleId"] == "drop-column").unwrap();
+    let region = &drop["locations"][0]["physicalLocation"]["region"];
+    let places =
+        ["startLine", "startColumn", "endLine", "endColumn"].map(|name| region[name].as_u64().unwrap());
+    assert_eq!(places, [4, 2, 4, 22]);
+    assert!(drop.get("suppressions").is_none());
+
+    let target = service.target("drop-column");
+    let index = service.target("index-not-concurrent");
+    let bypassed = log(&[&["--allow", &target, "--allow", &index], &UNTIL[..]].concat());
+    let waved = |result: &&Value| result["suppressions"][0]["kind"] == "external";
+    assert_eq!(check_sarif(&bypassed).iter().filter(waved).count(), 2);
+
+    let unknown = service.gate(&["--output", "sarif", "--migrations-base", "nowhere"]);
+    assert_eq!(unknown.status.code(), Some(2), "a base twice is a mistake: {}", told(&unknown));
+}
+
+#[test]
+fn a_grant_lets_one_rule_in_one_file_pass_and_is_on_record_before_it_does() {
+    let service = Service::new("SET lock_timeout = '2s';\nDROP TABLE users;\n");
+    let target = service.target("drop-table");
+    assert_eq!(service.journal(), "");
+    let grant = [&["--allow", &target, "--ticket", "OPS-7", "--by", "grace"], &UNTIL[..]].concat();
+    let said = service.said(&grant);
+    assert!(
+        said.starts_with("0\n")
+            && said.contains("waved through by grace: drop-table: migrations/2_nick.sql:2:12"),
+        "{said}"
+    );
+    let journal = service.journal();
+    let record = journal.lines().last().unwrap();
+    for words in ["gate_reviewed", "OPS-7", "grace", "nobody reads it", "2999-01-01", "waved_through"] {
+        assert!(record.contains(words), "{words} in {record}");
+    }
+
+    service.write("migrations/2_nick.sql", "SET lock_timeout = '2s';\nDROP TABLE users; \n");
+    let edited = service.said(&grant);
+    assert!(edited.starts_with("10\n") && edited.contains("grant-unusable"), "{edited}");
+    assert_eq!(service.journal(), journal, "what is refused is not on record here");
+}
+
+#[test]
+fn what_cannot_be_recorded_is_refused() {
+    let service = Service::new("DROP TABLE users;\n");
+    let target = service.target("drop-table");
+    // A file where the journal's directory should be.
+    service.write("state", "");
+    let output = service.gate(&[&["--allow", &target], &UNTIL[..]].concat());
+    assert_eq!(output.status.code(), Some(10), "{}", told(&output));
+    assert!(output.stdout.is_empty(), "{}", told(&output));
+    let forced = service.command(&[]).env("FORCE_MIGRATE", "1").output().unwrap();
+    assert_eq!(forced.status.code(), Some(10), "{}", told(&forced));
+}
+
+#[test]
+fn grants_are_given_whole_or_not_at_all() {
+    let service = Service::new("DROP TABLE users;\n");
+    let target = service.target("drop-table");
+    for (arguments, words) in [
+        (vec!["--allow", &target], "--until"),
+        (vec!["--allow", &target, "--until", "2999-01-01T00:00:00Z"], "without a reason"),
+        (vec!["--allow", &target, "--until", "tomorrow", "--reason", "x"], "--until tomorrow"),
+        (
+            vec!["--allow", "*@x#000000000000", "--until", "2999-01-01T00:00:00Z", "--reason", "x"],
+            "one rule in one file",
+        ),
+        (
+            vec!["--allow", "drop-table", "--until", "2999-01-01T00:00:00Z", "--reason", "x"],
+            "RULE@PATH#DIGEST",
+        ),
+    ] {
+        let said = service.said(&arguments);
+        assert!(said.starts_with("2\n") && said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn force_says_finding_by_finding_what_it_waves_through() {
+    let service = Service::new(NEW);
+    let output = service.command(&[]).env("FORCE_MIGRATE", "1").output().unwrap();
+    let said = told(&output);
+    assert!(said.starts_with("0\n"), "{said}");
+    for words in [
+        "waved through by ada@ops: drop-column: migrations/2_nick.sql:4:2",
+        "waved through by ada@ops: index-not-concurrent:",
+    ] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    assert!(service.journal().lines().last().unwrap().contains("index-not-concurrent"));
+}
+
+#[test]
+fn rules_that_only_lock_can_be_warnings() {
+    let service = Service::new("SET lock_timeout = '2s';\nCREATE INDEX i ON users (id);\n");
+    assert!(service.said(&[]).starts_with("10\n"));
+    let said = service.said(&["--migrations-locks", "warn"]);
+    assert!(
+        said.starts_with("0\ngate      pass\n") && said.contains("warning: index-not-concurrent"),
+        "{said}"
+    );
+}
