@@ -47,6 +47,13 @@ impl Repository {
         fs::remove_file(self.path().join(path)).unwrap();
     }
 
+    /// The commit that is checked out.
+    pub fn revision(&self) -> String {
+        let mut git = Command::new("git");
+        let told = git.arg("-C").arg(self.path()).args(["rev-parse", "HEAD"]).output().unwrap();
+        String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    }
+
     pub fn commit(&self, message: &str) {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
