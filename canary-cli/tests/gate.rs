@@ -121,7 +121,7 @@ fn check_sarif(log: &Value) -> &Vec<Value> {
             let number = |name: &str| region.get(name).map_or(1, |value| value.as_u64().unwrap());
             assert!(number("startLine") >= 1 && number("startColumn") >= 1);
             let end = (
-                region.get("endLine").map_or(number("startLine"), |v| v.as_u64().unwrap()),
+                region.get("endLine").map_or_else(|| number("startLine"), |v| v.as_u64().unwrap()),
                 number("endColumn"),
             );
             assert!(!region.contains_key("endColumn") || end > (number("startLine"), number("startColumn")));
