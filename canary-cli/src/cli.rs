@@ -87,6 +87,7 @@ pub fn command() -> Command {
                 .mut_arg("migrations.dir", |arg| arg.visible_alias("dir"))
                 .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
         )
+        .subcommand(commands::contract::command(|name, about| with_settings(name, about, |_| false)))
         .subcommand(commands::simulate::arguments(with_settings(
             "simulate",
             "Simulates the watch: how soon it would catch a bad release, how often it takes a good one back",

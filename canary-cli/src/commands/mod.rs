@@ -2,6 +2,7 @@
 
 mod ask;
 mod conduct;
+pub(crate) mod contract;
 pub(crate) mod demo;
 mod doctor;
 mod examine;
@@ -57,6 +58,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             Some(("explain", matches)) => log::explain(&cx, matches),
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
+    }
+    if name == "contract" {
+        return contract::run(&cx, matches);
     }
     if name == "simulate" {
         return simulate::run(&cx, matches);

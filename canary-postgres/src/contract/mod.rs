@@ -8,12 +8,15 @@
 //! [`Contract`] is plain data. What could not be read is part of it ([`Coverage`]): a proof such as "nobody reads this
 //! column" holds only where the coverage is complete.
 
+mod compare;
 mod extract;
+mod generate;
 mod lock;
 mod model;
 mod types;
 
 pub use extract::{ExtractError, Sources};
+pub use generate::{GenerateError, Suite};
 pub use lock::LockError;
 pub use model::{
     Binding, Budgets, Column, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, Field, Limit,

@@ -4,6 +4,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprCall, ExprMethodCall, Macro, Path, Token, Type, UseTree};
 
+use super::fold::LARGEST;
 use super::raw::{RawBinding, RawQuery, RawText, RawType};
 use super::syntax::{generics, last, last_two, name, path};
 use super::text::looks_like_sql;
@@ -207,9 +208,13 @@ pub(super) fn macro_call(file: &mut File<'_>, call: &Macro) {
 /// The text of a file that a macro names, relative to the package as sqlx takes it.
 fn from_file(file: &File<'_>, named: RawText) -> RawText {
     let RawText::Literal(named) = named else { return named };
-    match std::fs::read_to_string(file.package.directory.join(&named)) {
-        Ok(text) if text.len() <= 1 << 20 => RawText::Literal(text),
-        Ok(_) => RawText::Computed(format!("the file {named}, which is too large")),
+    let path = file.package.directory.join(&named);
+    let plain = std::fs::metadata(&path).is_ok_and(|facts| facts.is_file() && facts.len() <= LARGEST);
+    if !plain {
+        return RawText::Computed(format!("the file {named}, which is none that can be read"));
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => RawText::Literal(text),
         Err(error) => RawText::Computed(format!("the file {named}, which cannot be read: {error}")),
     }
 }

@@ -1,11 +1,16 @@
 //! What an expression comes to, as far as its own file tells: query texts and numbers, constants folded.
 
+use std::path::PathBuf;
+
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, ExprCall, ExprMethodCall, Lit, Macro, Stmt, Token};
 
 use super::raw::{RawNumber, RawText};
 use super::syntax::{chain, compact, last, last_two, path, string};
+
+/// The largest file that is taken for a query's text.
+pub(super) const LARGEST: u64 = 1 << 20;
 
 /// What a name stands for where it is used.
 #[derive(Debug, Clone)]
@@ -31,6 +36,8 @@ impl Local {
 pub(super) struct Scope {
     pub(super) locals: Vec<Local>,
     pub(super) this: Option<String>,
+    /// The directory of the file, where there is one: `include_str!` is relative to it.
+    pub(super) directory: Option<PathBuf>,
 }
 
 impl Scope {
@@ -137,6 +144,7 @@ impl Scope {
             "concat" | "concatcp" | "concat_const" => {
                 RawText::Joined(arguments().iter().map(|a| self.text(a)).collect())
             }
+            "include_str" => self.included(&arguments()).unwrap_or_else(|| computed_by(&name)),
             "indoc" | "unindent" => {
                 arguments().first().map_or_else(|| computed_by(&name), |first| self.text(first))
             }
@@ -145,6 +153,14 @@ impl Scope {
             }
             _ => computed_by(&name),
         }
+    }
+
+    /// The text of a file beside the sources, when it is one of reasonable size.
+    fn included(&self, arguments: &Punctuated<Expr, Token![,]>) -> Option<RawText> {
+        let path = self.directory.as_ref()?.join(string(arguments.first()?)?);
+        let facts = std::fs::metadata(&path).ok()?;
+        (facts.is_file() && facts.len() <= LARGEST)
+            .then(|| std::fs::read_to_string(path).ok().map(RawText::Literal))?
     }
 
     /// `format!` whose every argument is known: the common `format!("SELECT {COLUMNS} FROM users")`.

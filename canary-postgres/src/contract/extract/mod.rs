@@ -87,6 +87,17 @@ impl Sources {
         Ok(assemble::assemble(&self.directory, &found, raw))
     }
 
+    /// Whether the service's `Cargo.toml` asks for sqlx 0.8 or older; a version that is inherited from a workspace counts
+    /// by the workspace's.
+    #[must_use]
+    pub fn older_sqlx(&self) -> bool {
+        files::version_of(&self.directory, "sqlx").is_some_and(|version| {
+            let mut numbers =
+                version.trim_start_matches(['^', '=', '~', ' ']).split('.').map(|part| part.parse::<u64>());
+            matches!((numbers.next(), numbers.next()), (Some(Ok(0)), Some(Ok(minor))) if minor < 9)
+        })
+    }
+
     /// Every file's facts, in the order of the files.
     fn read_all(&self, found: &Found) -> Vec<RawFile> {
         let threads =
@@ -130,7 +141,7 @@ fn read_file(root: &Path, path: &Path, found: &Found, package: usize, tests: boo
     let shown = relative(root, path);
     match std::fs::read_to_string(path) {
         Ok(text) => {
-            let raw = read_text(&shown, &text, &found.packages[package], tests);
+            let raw = read_text(&shown, &text, &found.packages[package], path.parent(), tests);
             RawFile { package, ..raw }
         }
         Err(error) => unreadable(shown, package, (1, 1), &format!("cannot be read: {error}")),
@@ -138,7 +149,7 @@ fn read_file(root: &Path, path: &Path, found: &Found, package: usize, tests: boo
 }
 
 /// Reads one file's text.
-fn read_text(shown: &str, text: &str, package: &Package, tests: bool) -> RawFile {
+fn read_text(shown: &str, text: &str, package: &Package, directory: Option<&Path>, tests: bool) -> RawFile {
     if let Some(line) = depth::too_deep(text) {
         return unreadable(shown.to_owned(), 0, (line, 1), "nested too deep to be parsed");
     }
@@ -156,7 +167,7 @@ fn read_text(shown: &str, text: &str, package: &Package, tests: bool) -> RawFile
         package,
         tests,
         raw: RawFile::default(),
-        scope: Scope::default(),
+        scope: Scope { directory: directory.map(Path::to_owned), ..Scope::default() },
         frame: reads::Frame::default(),
         expected: None,
         imported: Vec::new(),
@@ -199,7 +210,7 @@ pub(crate) fn from_texts(texts: &[(&str, &str)], dependencies: &[&str]) -> Contr
         dependencies: Some(dependencies.iter().map(|name| (*name).to_owned()).collect()),
     };
     let raw = std::thread::scope(|scope| {
-        let work = || texts.iter().map(|(name, text)| read_text(name, text, &package, false)).collect();
+        let work = || texts.iter().map(|(name, text)| read_text(name, text, &package, None, false)).collect();
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_default()
     });

@@ -24,6 +24,31 @@ pub struct PoolSettings {
     pub max_lifetime_ms: Setting,
 }
 
+impl PoolSettings {
+    /// The pool on one line: `sqlx::PgPool with 32-connection limit, 5s acquire timeout`.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let limit = match &self.max_connections {
+            Setting::Known { value: Limit::AtMost(most), .. } => format!("{most}-connection limit"),
+            other => format!("connection limit {}", other.described(false)),
+        };
+        let wait = match &self.acquire_timeout_ms {
+            Setting::Known { value: Limit::AtMost(wait), .. } => format!("{} acquire timeout", span(*wait)),
+            other => format!("acquire timeout {}", other.described(true)),
+        };
+        format!("{} with {limit}, {wait}", self.library)
+    }
+}
+
+/// Milliseconds as a person says them.
+fn span(milliseconds: u64) -> String {
+    match milliseconds {
+        ms if ms % 60_000 == 0 && ms > 0 => format!("{}min", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
 /// A pool's library; decides what holds where the sources say nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -106,6 +131,25 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// The setting for a person; times are in milliseconds.
+    #[must_use]
+    pub fn described(&self, time: bool) -> String {
+        let shown = |value: Limit| match value {
+            Limit::AtMost(number) if time => span(number),
+            Limit::AtMost(number) => number.to_string(),
+            Limit::Unlimited => "none".to_owned(),
+        };
+        match self {
+            Self::Known { value, .. } => shown(*value),
+            Self::Default { value } => format!("{} (the library's default)", shown(*value)),
+            Self::FromEnvironment { name, otherwise, .. } => match otherwise {
+                Some(otherwise) => format!("from ${name}, else {}", shown(Limit::AtMost(*otherwise))),
+                None => format!("from ${name}"),
+            },
+            Self::Unknown { why, .. } => format!("unknown ({why})"),
+        }
+    }
+
     /// The value that the sources decide: theirs or the library's.
     #[must_use]
     pub const fn value(&self) -> Option<Limit> {

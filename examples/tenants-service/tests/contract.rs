@@ -1,0 +1,34 @@
+//! The lock file and the suite that lie here are what the sources give.
+
+use std::path::Path;
+
+use canary_postgres::contract::{Contract, Sources, Suite};
+
+const DIRECTORY: &str = env!("CARGO_MANIFEST_DIR");
+
+fn locked() -> Contract {
+    let text = std::fs::read_to_string(Path::new(DIRECTORY).join("sql-contract.lock")).unwrap();
+    Contract::from_lock(&text).unwrap()
+}
+
+#[test]
+fn the_sources_ask_what_the_lock_file_says() {
+    let fresh = Sources::new(DIRECTORY).extract().unwrap();
+    assert_eq!(
+        locked().differences(&fresh),
+        Vec::<String>::new(),
+        "`canary-cli contract lock` writes it anew"
+    );
+    assert!(fresh.coverage.complete() && fresh.coverage.unresolved.is_empty());
+    let pools: Vec<_> = fresh.pools.iter().map(|pool| pool.described()).collect();
+    assert_eq!(pools, ["sqlx::PgPool with 32-connection limit, 5s acquire timeout"]);
+}
+
+#[test]
+fn the_suite_is_what_the_lock_file_gives() {
+    let mut suite = Suite::default();
+    suite.tenants = "SELECT DISTINCT shard FROM public.routing ORDER BY shard".to_owned();
+    suite.fixture = Some("support".to_owned());
+    let there = std::fs::read_to_string(Path::new(DIRECTORY).join("tests/sql_contract.rs")).unwrap();
+    assert!(locked().generate(&suite).unwrap() == there, "`canary-cli contract generate` writes it anew");
+}
