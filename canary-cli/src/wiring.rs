@@ -141,6 +141,34 @@ pub fn gate(
     environment: &Environment,
     running: Option<&RunningRelease>,
 ) -> Result<MigrationFilesGate, CommandError> {
+    let mut config = gate_config(settings, environment)?;
+    // What somebody has named is what they mean.
+    if let Some(running) = running.filter(|_| !settings.layers.is_written(Key::MigrationsBase)) {
+        config.base = running_base(running);
+    }
+    Ok(MigrationFilesGate::new(config))
+}
+
+/// The gate before a rollback: what came since the binary that is to come back. Those migrations have run: what only locks is over.
+///
+/// # Errors
+/// As [`gate`].
+pub fn gate_back(
+    settings: &Settings,
+    environment: &Environment,
+    since: &RunningRelease,
+) -> Result<MigrationFilesGate, CommandError> {
+    let mut config = gate_config(settings, environment)?;
+    config.base = running_base(since);
+    config.locks = Locks::Warn;
+    Ok(MigrationFilesGate::new(config))
+}
+
+fn running_base(running: &RunningRelease) -> Base {
+    Base::Running { revision: running.revision.to_string(), rollout: running.rollout.to_string() }
+}
+
+fn gate_config(settings: &Settings, environment: &Environment) -> Result<GateConfig, CommandError> {
     let migrations = &settings.migrations;
     if migrations.dir_named && !migrations.dir.exists() {
         let place = settings.layers.origin(Key::MigrationsDir);
@@ -154,13 +182,7 @@ pub fn gate(
         .strip_prefix(&environment.directory)
         .map_or_else(|_| migrations.dir.clone(), PathBuf::from);
     let mut config = GateConfig::new(&environment.directory, dir);
-    config.base = match running {
-        // What somebody has named is what they mean.
-        Some(running) if !settings.layers.is_written(Key::MigrationsBase) => {
-            Base::Running { revision: running.revision.to_string(), rollout: running.rollout.to_string() }
-        }
-        _ => migrations.base.as_str().into(),
-    };
+    config.base = migrations.base.as_str().into();
     if migrations.convention != "auto" {
         let convention = migrations.convention.parse();
         config.convention = Some(convention.map_err(|e| unusable(settings, Key::MigrationsConvention, &e))?);
@@ -175,7 +197,7 @@ pub fn gate(
     if migrations.locks_only_warn {
         config.locks = Locks::Warn;
     }
-    Ok(MigrationFilesGate::new(config))
+    Ok(config)
 }
 
 /// Reads the Prometheus token.

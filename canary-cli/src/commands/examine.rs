@@ -99,7 +99,7 @@ impl Context<'_> {
 }
 
 /// What every node runs, as far as it was seen.
-fn running(spec: &RolloutSpec, seen: Option<&Snapshot>, released: &Released) -> Vec<RunsWhere> {
+pub(super) fn running(spec: &RolloutSpec, seen: Option<&Snapshot>, released: &Released) -> Vec<RunsWhere> {
     let of = |node: &NodeId| {
         let artifact = seen?.nodes.get(node)?.installed.current.as_ref().map(|facts| facts.sha256);
         Some((artifact, artifact.and_then(|digest| released.revisions.get(&digest).cloned())))

@@ -23,6 +23,7 @@ mod serve;
 mod signals;
 pub(crate) mod simulate;
 mod status;
+mod way_back;
 
 #[cfg(test)]
 mod tests;

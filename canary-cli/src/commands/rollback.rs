@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use canary_core::control::Control;
-use canary_core::engine::{Backends, roll_back};
-use canary_core::fleet::{Artifact, Snapshot};
-use canary_core::journal::{Record, RolloutView, rollouts};
+use canary_core::engine::{Backends, Order, roll_back};
+use canary_core::fleet::{Artifact, Provenance, Snapshot};
+use canary_core::journal::{Record, Released, RolloutView, rollouts};
 use canary_core::plan::{self, Origin, Plan, Purpose, WayBack};
 use canary_core::traits::EventSink;
 use serde_json::json;
@@ -24,7 +24,8 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
     let fleet = Fleet::of(&cx.settings).await?;
     if dry_run {
         let backends = fleet.backends(None, Vec::new());
-        let plan = prepare(&cx, &backends, &cx.read_journal()?.records).await?;
+        let order = cx.order(fleet.clock.as_ref())?;
+        let plan = prepare(&cx, &backends, &cx.read_journal()?.records, &order).await?;
         if cx.screen.json() {
             cx.screen.line(line("plan", json!({ "plan": plan })));
         } else {
@@ -44,7 +45,7 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
     let backends = fleet.backends(Some(open.journal), cx.telling.with(sink));
     cx.screen.note("looking for the previous binary; nothing is changed yet");
     let order = cx.order(fleet.clock.as_ref())?;
-    let plan = prepare(&cx, &backends, &open.records).await?;
+    let plan = prepare(&cx, &backends, &open.records, &order).await?;
     let (control, planned, rollout) = (Control::default(), plan.clone(), order.rollout.clone());
     let engine = roll_back(&backends, plan, order, &control);
     let _looking = looking::look_on(cx.screen, &backends.lb);
@@ -53,18 +54,26 @@ pub(super) async fn rollback(mut cx: Context<'_>, dry_run: bool) -> Result<u8, C
     Ok(cx.ended(&report))
 }
 
-/// Finds the binary to go back to, brings it to the store, and plans.
-async fn prepare(cx: &Context<'_>, backends: &Backends, records: &[Record]) -> Result<Plan, CommandError> {
+/// Finds the binary to go back to, brings it to the store, asks whether the schema still lets it come back, and plans.
+async fn prepare(
+    cx: &Context<'_>,
+    backends: &Backends,
+    records: &[Record],
+    order: &Order,
+) -> Result<Plan, CommandError> {
     let refused = |problems: Vec<String>, hint: &str| CommandError {
         kind: ErrorKind::Refused,
         problems: problems.into_iter().map(|message| Problem::new(message, hint)).collect(),
     };
     let look = "`canary-cli doctor` looks at everything a rollout needs";
-    let spec = &cx.settings.spec;
+    let mut spec = cx.settings.spec.clone();
     let snapshot = backends.observe(spec.nodes()).await.map_err(|problems| refused(problems, look))?;
     let artifact = find(cx, backends, records, &snapshot).await?;
-    plan::roll_back(spec.clone(), artifact, cx.store(), &snapshot)
-        .map_err(|error| refused(error.problems, look))
+    let released = Released::of(&rollouts(records));
+    // What comes back is not what the settings may describe.
+    spec.from = Provenance { revision: released.revisions.get(&artifact.facts.sha256).cloned(), phase: None };
+    cx.may_come_back(backends, &spec, &artifact, &snapshot, &released, order).await?;
+    plan::roll_back(spec, artifact, cx.store(), &snapshot).map_err(|error| refused(error.problems, look))
 }
 
 /// Says how to go further back when the last rollout was taken back already: a second `rollback` must not do so by
