@@ -22,8 +22,10 @@ use crate::telling::Telling;
 #[must_use]
 pub fn command() -> Command {
     let all = |_: &Setting| true;
-    let fleet = |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics");
+    let fleet =
+        |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics" | "database");
     let gate = |s: &Setting| matches!(s.section(), "migrations" | "" | "state");
+    let live = |s: &Setting| matches!(s.section(), "database" | "service");
     let simulated = |s: &Setting| matches!(s.section(), "watch") || matches!(s.flag, "canary" | "peers");
     let served = |s: &Setting| {
         matches!(s.section(), "local" | "state")
@@ -87,7 +89,10 @@ pub fn command() -> Command {
                 .mut_arg("migrations.dir", |arg| arg.visible_alias("dir"))
                 .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
         )
-        .subcommand(commands::contract::command(|name, about| with_settings(name, about, |_| false)))
+        .subcommand(commands::contract::command(
+            |name, about| with_settings(name, about, |_| false),
+            |name, about| with_settings(name, about, live),
+        ))
         .subcommand(commands::simulate::arguments(with_settings(
             "simulate",
             "Simulates the watch: how soon it would catch a bad release, how often it takes a good one back",

@@ -1,12 +1,14 @@
 //! From settings to live backends. Nothing is connected here but to ask for the nodes' addresses.
 
+mod database;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use canary_core::engine::Backends;
 use canary_core::fleet::NodeId;
 use canary_core::journal::{MemoryJournal, RunningRelease};
-use canary_core::traits::{Clock, EventSink, Journal, SliSource, SystemClock};
+use canary_core::traits::{Clock, EventSink, Journal, ReleaseCheck, SliSource, SystemClock};
 use canary_postgres::{Base, Force, GateConfig, Locks, MigrationFilesGate};
 use canary_prom::{MetricsConfig, MetricsSource, PrometheusConfig, PrometheusSource};
 
@@ -15,6 +17,8 @@ use crate::environment::Environment;
 use crate::error::{CommandError, chain};
 use crate::settings::{Key, Settings, SourceSettings};
 
+pub(crate) use database::schema_checks;
+
 /// The backends of one fleet, of whatever kind.
 #[derive(Debug)]
 pub struct Fleet {
@@ -22,6 +26,7 @@ pub struct Fleet {
     /// The metrics store, where numbers come from one.
     pub prometheus: Option<PrometheusSource>,
     source: Option<Arc<dyn SliSource>>,
+    checks: Vec<Arc<dyn ReleaseCheck>>,
     /// Why there is no source although something is watched.
     pub source_problem: Option<String>,
     /// Time.
@@ -36,7 +41,9 @@ impl Fleet {
     pub async fn of(settings: &Settings) -> Result<Self, CommandError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let connected = settings.backend.connect(settings).await?;
-        let mut fleet = Self { connected, prometheus: None, source: None, source_problem: None, clock };
+        let checks = database::release_checks(settings);
+        let mut fleet =
+            Self { connected, prometheus: None, source: None, checks, source_problem: None, clock };
         if settings.spec.watch.is_some() {
             fleet.connect_source(settings).await?;
         }
@@ -50,7 +57,7 @@ impl Fleet {
             lb: Arc::clone(&self.connected.lb),
             nodes: Arc::clone(&self.connected.nodes),
             sli: self.source.clone(),
-            checks: Vec::new(),
+            checks: self.checks.clone(),
             journal: journal.unwrap_or_else(|| Arc::new(MemoryJournal::new(Arc::clone(&self.clock)))),
             sinks,
             clock: Arc::clone(&self.clock),

@@ -60,7 +60,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }
-    if name == "contract" {
+    if name == "contract" && matches.subcommand_name() != Some("check") {
         return contract::run(&cx, matches);
     }
     if name == "simulate" {
@@ -90,6 +90,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
                 let output = matches.get_one::<String>("output").map(String::as_str);
                 gate::gate(&cx, gate::Form::of(output)).await
             }
+            "contract" => contract::check::check(&cx).await,
             "serve" => serve::serve(&cx).await,
             "notify" => notify::test(&cx).await,
             other => Err(CommandError::bug(format!("no command handles {other:?}"))),

@@ -23,6 +23,7 @@ use super::{
 use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
 
+mod database;
 mod judging;
 mod local;
 
@@ -34,6 +35,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
     let backend = Arc::clone(registry.get(&name).unwrap_or_else(|| registry.first()));
     let spec = spec(&layers);
     let state_dir = path(Key::StateDir).given();
+    let nodes = spec.nodes().count();
     let (file, directory) = (layers.source.clone(), environment.directory.clone());
     Settings {
         local: local::build(&layers, environment, &state_dir.join(spec.service.as_str())),
@@ -49,6 +51,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
         lb_url: layers.text(Key::HaproxyUrl).given(),
         incus: incus(&layers, environment),
         source: source(&layers, environment),
+        database: database::build(&layers, environment, nodes),
         migrations: MigrationSettings {
             dir: path(Key::MigrationsDir).given(),
             dir_named: layers.is_written(Key::MigrationsDir),

@@ -10,6 +10,7 @@
 mod address;
 mod build;
 mod check;
+mod database;
 mod file;
 pub mod flags;
 mod kind;
@@ -39,6 +40,7 @@ use canary_postgres::Allowance;
 use clap::ArgMatches;
 
 pub use address::HaproxyAddress;
+pub use database::{DatabaseSettings, UrlSource};
 pub(crate) use kind::assignment;
 pub use kind::{Assignments, Kind, Reason, Value};
 pub(crate) use layers::NamedNodes;
@@ -79,6 +81,8 @@ pub struct Settings {
     pub incus: IncusSettings,
     /// Where numbers come from.
     pub source: SourceSettings,
+    /// The live schemas to check.
+    pub database: DatabaseSettings,
     /// The migrations to judge.
     pub migrations: MigrationSettings,
     /// The directory of the journals.

@@ -362,6 +362,57 @@ settings! {
     /// Lets refused migrations pass, by name and with the reason on record.
     ForceMigrate = "migrations.force", "FORCE_MIGRATE", "force-migrate", Kind::Flag, Text("false");
 
+    /// A file with the address of the tenants' database, which is a secret; with it, live schemas are checked.
+    DatabaseUrlFile = "database.url_file", "CANARY_DATABASE_URL_FILE", "database-url-file", Kind::File, Unset;
+    /// The name of an environment variable that holds the address instead.
+    DatabaseUrlVariable = "database.url_variable", "CANARY_DATABASE_URL_VARIABLE", "database-url-variable", Kind::Words, Unset;
+    /// The role that the service works as; connections of the checks take it on.
+    DatabaseRole = "database.role", "CANARY_DATABASE_ROLE", "database-role", Kind::Words, Unset;
+    /// The tenants' schemas: a LIKE pattern, or a regular expression between slashes.
+    DatabaseSchemas = "database.schemas", "CANARY_DATABASE_SCHEMAS", "database-schemas", Kind::Words, Text("tenant_%");
+    /// A query for the routing table instead: columns schema, and shard, database, tenant where there are any.
+    DatabaseRoutingQuery = "database.routing_query", "CANARY_DATABASE_ROUTING_QUERY", "database-routing-query", Kind::Words, Unset;
+    /// A YAML file with the routing table instead.
+    DatabaseRoutingFile = "database.routing_file", "CANARY_DATABASE_ROUTING_FILE", "database-routing-file", Kind::File, Unset;
+    /// The schemas in which the service looks names up, with commas; {schema} is the tenant's own.
+    DatabaseSearchPath = "database.search_path", "CANARY_DATABASE_SEARCH_PATH", "database-search-path", Kind::Words,
+        Text("{schema},public");
+    /// The contract of the service's sources.
+    DatabaseContract = "database.contract", "CANARY_DATABASE_CONTRACT", "database-contract", Kind::File, Text("sql-contract.lock");
+    /// The most connections of the checks, the load's pool aside.
+    DatabaseConnections = "database.connections", "CANARY_DATABASE_CONNECTIONS", "database-connections",
+        Kind::Count { min: 1, max: 64 }, Count(8);
+    /// The longest that one statement of the checks may run.
+    DatabaseStatementTimeout = "database.statement_timeout", "CANARY_DATABASE_STATEMENT_TIMEOUT", "database-statement-timeout",
+        time(MILLISECOND, HOUR), Time(Duration::from_secs(30));
+    /// The longest that one statement of the checks waits for a lock.
+    DatabaseLockTimeout = "database.lock_timeout", "CANARY_DATABASE_LOCK_TIMEOUT", "database-lock-timeout",
+        time(MILLISECOND, HOUR), Time(Duration::from_secs(2));
+    /// The longest that all checks may take, a probe's interval in a watch aside.
+    DatabaseLimit = "database.limit", "CANARY_DATABASE_LIMIT", "database-limit", time(SECOND, HOUR), Time(MINUTE);
+    /// The service's instances.
+    DatabaseInstances = "database.instances", "CANARY_DATABASE_INSTANCES", "database-instances",
+        Kind::Count { min: 1, max: 10_000 }, Computed("the number of nodes");
+    /// The connections of one instance, where its sources do not decide them.
+    DatabasePool = "database.pool", "CANARY_DATABASE_POOL", "database-pool", Kind::Count { min: 1, max: 10_000 }, Unset;
+    /// Connections of the server that are left for people and other services.
+    DatabaseReserve = "database.reserve", "CANARY_DATABASE_RESERVE", "database-reserve", Kind::Count { min: 0, max: 10_000 }, Count(5);
+    /// How many of the service's reading queries are run to measure their latency; a probe of a watch runs a tenth.
+    DatabaseLoadRequests = "database.load_requests", "CANARY_DATABASE_LOAD_REQUESTS", "database-load-requests",
+        Kind::Count { min: 0, max: 100_000 }, Count(1000);
+    /// How many of them arrive in a second.
+    DatabaseLoadRate = "database.load_rate", "CANARY_DATABASE_LOAD_RATE", "database-load-rate",
+        Kind::Count { min: 1, max: 10_000 }, Count(200);
+    /// The budget of a query's 99th percentile.
+    DatabaseP99 = "database.p99", "CANARY_DATABASE_P99", "database-p99", time(MILLISECOND, HOUR),
+        Computed("the contract's, else 50ms");
+    /// The budget of the 99th percentile of the wait for a connection.
+    DatabaseAcquireP99 = "database.acquire_p99", "CANARY_DATABASE_ACQUIRE_P99", "database-acquire-p99", time(MILLISECOND, HOUR),
+        Computed("the contract's, else 10ms");
+    /// The budget of the pool's use, in percent.
+    DatabasePoolUtilisation = "database.pool_utilisation", "CANARY_DATABASE_POOL_UTILISATION", "database-pool-utilisation",
+        Kind::Count { min: 1, max: 100 }, Computed("the contract's, else 80");
+
     /// The directory of the journals.
     StateDir = "state.dir", "CANARY_STATE_DIR", "state-dir", Kind::File,
         Computed("/var/lib/canary for root, else $XDG_STATE_HOME/canary or ~/.local/state/canary");

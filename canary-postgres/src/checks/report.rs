@@ -165,7 +165,7 @@ impl SchemaReport {
             step: i + 1,
             action: step.action,
             status: step.status,
-            details: step.details.clone(),
+            details: self.details(step),
             duration_ms: milliseconds(step.took),
         };
         WorkflowLog {
@@ -175,6 +175,22 @@ impl SchemaReport {
             recommendation: self.recommendation(),
             execution_time_ms: milliseconds(self.took),
         }
+    }
+}
+
+impl SchemaReport {
+    /// What a step saw and found, as one line.
+    fn details(&self, step: &Step) -> String {
+        const TOLD: usize = 10;
+        let found: Vec<_> = self.findings.iter().filter(|finding| finding.action == step.action).collect();
+        let mut details = step.details.clone();
+        if step.status != Status::Skipped {
+            details.extend(found.iter().take(TOLD).map(|finding| format!("; {finding}")));
+            if found.len() > TOLD {
+                details.push_str(&format!("; and {} more", found.len() - TOLD));
+            }
+        }
+        details
     }
 }
 

@@ -110,19 +110,8 @@ impl SchemaReport {
             Some(Gravity::Undecided | Gravity::Warn) => Status::Warning,
             None => Status::Success,
         };
-        let mut details = outcome.details;
-        if !outcome.skipped {
-            for finding in outcome.findings.iter().take(TOLD) {
-                details.push_str(&format!("; {finding}"));
-            }
-            if outcome.findings.len() > TOLD {
-                details.push_str(&format!("; and {} more", outcome.findings.len() - TOLD));
-            }
-        }
+        let details = outcome.details;
         self.steps.push(Step { action, status, details, took });
         self.findings.extend(outcome.findings);
     }
 }
-
-/// Findings that a step's line tells.
-const TOLD: usize = 10;

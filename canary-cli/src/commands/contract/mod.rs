@@ -1,5 +1,6 @@
 //! `contract`: what a service's sources ask of its database.
 
+pub(super) mod check;
 mod generate;
 mod lock;
 
@@ -15,13 +16,17 @@ use crate::error::{CommandError, ErrorKind, chain};
 /// Where the lock file lies unless it is said.
 const LOCK: &str = "sql-contract.lock";
 
-/// The commands and their arguments; `base` makes a command with those that all have.
-pub(crate) fn command(base: impl Fn(&'static str, &'static str) -> Command) -> Command {
+/// The commands and their arguments; `base` makes a command with those that all have, `live` one with the settings of databases.
+pub(crate) fn command(
+    base: impl Fn(&'static str, &'static str) -> Command,
+    live: impl Fn(&'static str, &'static str) -> Command,
+) -> Command {
     Command::new("contract")
         .about("Reads what a service's sources ask of its database, and holds databases against it")
         .subcommand_required(true)
         .subcommand(lock::arguments(base("lock", "Writes the contract of the sources to sql-contract.lock")))
         .subcommand(generate::arguments(base("generate", "Writes a test suite from sql-contract.lock")))
+        .subcommand(live("check", "Holds live schemas against each other and against the contract; changes nothing"))
 }
 
 /// Runs one of them.
