@@ -100,6 +100,9 @@ fn facts<'a>(
     all: &'a [Sized<'a>],
 ) -> impl Iterator<Item = Difference> + 'a {
     let names: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let mut names: Vec<_> = names.into_iter().collect();
+    // What decides the others comes first.
+    names.sort_by_key(|name| *name != "type");
     names.into_iter().filter(|name| ours.get(*name) != theirs.get(*name)).map(move |name| {
         let (kind, object) = key;
         let (mine, usual) = (ours.get(name), theirs.get(name));

@@ -26,7 +26,10 @@ pub(crate) fn command(
         .subcommand_required(true)
         .subcommand(lock::arguments(base("lock", "Writes the contract of the sources to sql-contract.lock")))
         .subcommand(generate::arguments(base("generate", "Writes a test suite from sql-contract.lock")))
-        .subcommand(live("check", "Holds live schemas against each other and against the contract; changes nothing"))
+        .subcommand(live(
+            "check",
+            "Holds live schemas against each other and against the contract; changes nothing",
+        ))
 }
 
 /// Runs one of them.

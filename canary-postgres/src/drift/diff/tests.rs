@@ -26,8 +26,8 @@ fn names_the_object_and_what_others_have() {
     assert_eq!(
         words(&odd, &usual, 1),
         [
-            "users.created_at: null is allowed, 1 other refused",
-            "users.created_at is timestamp(3), 1 other timestamptz"
+            "users.created_at is timestamp(3), 1 other timestamptz",
+            "users.created_at: null is allowed, 1 other refused"
         ]
     );
     odd = usual;
