@@ -84,8 +84,8 @@ fn sort(findings: &mut [Finding], files: &[String]) {
 /// The digest of what lies under a file's name as the operator writes it; of nothing when it is gone.
 fn content_of(config: &GateConfig, changes: &Changes, named: &str) -> Digest {
     let found = changes.files.keys().find(|path| shown(&config.dir, path) == named);
-    let text = found.and_then(|path| std::fs::read(changes.dir.join(path)).ok());
-    text.map_or_else(|| Digest::of(b"nothing"), |bytes| Digest::of(&bytes))
+    found
+        .map_or_else(|| Digest::of(b"nothing"), |path| source::digest(&changes.root, &changes.dir.join(path)))
 }
 
 /// A name with a line feed or an escape sequence in it must not forge lines of a report.
@@ -175,7 +175,8 @@ impl Work<'_> {
     /// A new migration whose version is below one that the baseline has.
     fn late(&mut self, path: &Path, named: &str) {
         let Some(own) = version(self.convention, path) else { return };
-        let known = self.loaded.texts.keys().filter(|other| {
+        let readable = self.loaded.texts.iter().filter(|(_, text)| text.is_ok()).map(|(other, _)| other);
+        let known = readable.filter(|other| {
             self.changes.files.get(*other) != Some(&ChangeKind::Added)
                 && self.convention.role(other) == Role::Up
         });

@@ -1,7 +1,10 @@
 //! Migration files as they lie on the disk, read with care.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+use canary_core::fleet::Digest;
 
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: u64 = 10 << 20;
@@ -64,6 +67,31 @@ pub(crate) fn read(root: &Path, path: &Path) -> Result<String, Unreadable> {
         let lines = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
         Unreadable::NotUtf8 { at, line: u64::try_from(lines).unwrap_or(0) + 1 }
     })
+}
+
+/// A digest that changes whenever what lies at `path` does: of a file its content, of anything else what it is.
+pub(crate) fn digest(root: &Path, path: &Path) -> Digest {
+    let content = path.canonicalize().ok().filter(|real| real.starts_with(root) && real.is_file());
+    if let Some(digest) = content.and_then(|real| of_content(&real).ok()) {
+        return digest;
+    }
+    let target = fs::read_link(path).map_or_else(|_| String::new(), |target| target.display().to_string());
+    let what = read(root, path).err().map_or_else(String::new, |error| error.to_string());
+    Digest::of(format!("no content\n{what}\n{target}\n").as_bytes())
+}
+
+/// Of a file of any size, in pieces: each one's digest goes into that of the next.
+fn of_content(real: &Path) -> std::io::Result<Digest> {
+    let mut file = fs::File::open(real)?;
+    let mut digest = Digest::of(b"content");
+    loop {
+        let mut piece = Vec::new();
+        if file.by_ref().take(MAX_BYTES).read_to_end(&mut piece)? == 0 {
+            return Ok(digest);
+        }
+        piece.extend_from_slice(digest.to_string().as_bytes());
+        digest = Digest::of(&piece);
+    }
 }
 
 /// Every file below `dir`, by its path below it; symbolic links are listed and not followed.

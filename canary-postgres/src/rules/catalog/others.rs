@@ -19,7 +19,7 @@ pub(super) const RULES: &[Rule] = &[
     refuse(
         "out-of-order",
         Class::Process,
-        "runners that keep one number as the version never run it, and others stop at it",
+        "a database that is in use gets it after what later numbers did, or never",
         "give it a version above the newest one that the baseline has.",
     ),
     warn(
