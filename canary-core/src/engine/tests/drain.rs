@@ -111,6 +111,31 @@ async fn requests_have_their_whole_time_after_every_drain() {
 }
 
 #[tokio::test]
+async fn a_return_that_takes_effect_late_has_a_time_of_its_own() {
+    let mut scene = Scene::new(Behaviour::Good);
+    scene.spec.drain.timeout = Duration::from_secs(10);
+    scene.world.state().lag_ms = 900;
+    scene.world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 1;
+    let since = Mutex::new(None);
+    let report = waiting(&scene, move |world, _| {
+        let now = world.state().now_ms;
+        let asked = world.state().effects.len();
+        let ready = world.state().nodes[&node("a")].admin == AdminState::Ready;
+        let since = *since.lock().unwrap().get_or_insert(now);
+        match asked {
+            // Almost all of the requests' time is over.
+            1 if now >= since + 9000 => up(world, ["b", "c"], false),
+            2 if ready => up(world, ["b", "c"], true),
+            3 => world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 0,
+            _ => {}
+        }
+    })
+    .await;
+    assert_eq!(report.outcome, Outcome::Completed { changed: true });
+    assert_eq!(scene.effects()[..3], ["a drain", "a ready", "a drain"]);
+}
+
+#[tokio::test]
 async fn others_that_fail_again_and_again_end_the_drain_with_the_node_in_rotation() {
     let scene = Scene::new(Behaviour::Good);
     scene.world.state().nodes.get_mut(&node("a")).unwrap().stuck_sessions = 1;
