@@ -26,3 +26,32 @@ pub fn migration(text: &str) {
         read.push(up);
     }
 }
+
+/// Reads a contract's lock file, as it is and below a right digest.
+pub fn lock_file(text: &str) {
+    use crate::contract::Contract;
+    let _ = Contract::from_lock(text);
+    let body = text.splitn(3, '\n').nth(2).unwrap_or(text);
+    let signed =
+        format!("{{\n  \"sha256\": \"{}\",\n{body}", canary_core::fleet::Digest::of(body.as_bytes()));
+    if let Ok(contract) = Contract::from_lock(&signed) {
+        let _ = contract.generate(&crate::contract::Suite::default());
+        let _ = contract.facts();
+        assert_eq!(
+            contract.to_lock().ok().as_deref(),
+            Some(signed.as_str()),
+            "what is read is written alike"
+        );
+    }
+}
+
+/// Extracts a contract from a source file's text.
+pub fn sources(text: &str) {
+    let contract = crate::contract::from_texts(&[("a.rs", text)], &[]);
+    let lock = contract.to_lock().unwrap_or_default();
+    assert_eq!(
+        crate::contract::Contract::from_lock(&lock).ok(),
+        Some(contract),
+        "what is written is read back"
+    );
+}

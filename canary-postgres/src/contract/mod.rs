@@ -5,11 +5,12 @@
 //!                                  └─────► generate: a test suite for the service's own repository
 //! ```
 //!
-//! [`Contract`] is plain data. What could not be read is part of it ([`Coverage`]): a proof such as "nobody reads this
+//! [`Contract`] is plain data; [`Contract::facts`] is what the static gate takes of it. What could not be read is part of it ([`Coverage`]): a proof such as "nobody reads this
 //! column" holds only where the coverage is complete.
 
 mod compare;
 mod extract;
+mod facts;
 mod generate;
 mod lock;
 mod model;
@@ -24,3 +25,6 @@ pub use model::{
     Setting, SourceKind, Unreadable, Unresolved,
 };
 pub use types::{Fit, PgColumn, TypeTable, Violation};
+
+#[cfg(fuzzing)]
+pub(crate) use extract::from_texts;

@@ -22,12 +22,6 @@ pub(super) fn arguments(command: Command) -> Command {
         .arg(path("out", "PATH", LOCK, "The lock file, relative to where the command is called"))
         .arg(switch("locked", "Writes nothing; ends with 10 when the sources ask else than the file says"))
         .arg(switch("tests", "Reads tests, benches and examples, too"))
-        .arg(
-            Arg::new("revision")
-                .long("revision")
-                .value_name("REV")
-                .help("The revision of the sources, to be kept in the file"),
-        )
         .arg(number("p99-ms", "Budget: 99th percentile of a query, in ms [default: the file's, else 50]"))
         .arg(number(
             "acquire-p99-ms",
@@ -52,7 +46,7 @@ pub(super) fn lock(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Command
     }
     // An edited file is not written over unseen: its budgets could not be kept.
     let old = if there { Some(read(&out)?) } else { None };
-    keep(&mut fresh, old.as_ref(), matches);
+    keep(&mut fresh, old.as_ref(), cx, matches);
     let text = fresh.to_lock().map_err(|error| CommandError::bug(chain(&error)))?;
     write(&out, &text)?;
     let shown = out.display().to_string();
@@ -67,7 +61,7 @@ pub(super) fn lock(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Command
 }
 
 /// Takes over what no source says: budgets, seed, and what a database told.
-fn keep(fresh: &mut Contract, old: Option<&Contract>, matches: &ArgMatches) {
+fn keep(fresh: &mut Contract, old: Option<&Contract>, cx: &Context<'_>, matches: &ArgMatches) {
     let budgets = old.map_or_else(Budgets::default, |old| old.budgets);
     fresh.budgets = Budgets {
         p99_ms: matches.get_one("p99-ms").copied().unwrap_or(budgets.p99_ms),
@@ -82,7 +76,7 @@ fn keep(fresh: &mut Contract, old: Option<&Contract>, matches: &ArgMatches) {
         fresh.server_major = old.server_major;
         fresh.schema_hashes.clone_from(&old.schema_hashes);
     }
-    fresh.revision = matches.get_one::<String>("revision").cloned();
+    fresh.revision = cx.settings.spec.from.revision.as_ref().map(ToString::to_string);
 }
 
 fn compared(cx: &Context<'_>, locked: &Contract, fresh: &Contract) -> u8 {

@@ -3,6 +3,8 @@
 pub(super) mod check;
 mod generate;
 mod lock;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
