@@ -90,7 +90,7 @@ pub fn command() -> Command {
                 .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
         )
         .subcommand(commands::contract::command(
-            |name, about| with_settings(name, about, |_| false),
+            |name, about| with_settings(name, about, |s| s.flag == "revision"),
             |name, about| with_settings(name, about, live),
         ))
         .subcommand(commands::simulate::arguments(with_settings(
