@@ -9,7 +9,8 @@ use canary_core::engine::Backends;
 use canary_core::fleet::NodeId;
 use canary_core::journal::{MemoryJournal, RunningRelease};
 use canary_core::traits::{Clock, EventSink, Journal, ReleaseCheck, SliSource, SystemClock};
-use canary_postgres::{Base, Force, GateConfig, Locks, MigrationFilesGate};
+use canary_postgres::shadow::Shadow;
+use canary_postgres::{Base, ContractStore, Force, GateConfig, Locks, MigrationFilesGate, SchemaGate};
 use canary_prom::{MetricsConfig, MetricsSource, PrometheusConfig, PrometheusSource};
 
 use crate::backend::{Connected, SelfReport};
@@ -147,13 +148,13 @@ pub fn gate(
     settings: &Settings,
     environment: &Environment,
     running: Option<&RunningRelease>,
-) -> Result<MigrationFilesGate, CommandError> {
+) -> Result<SchemaGate, CommandError> {
     let mut config = gate_config(settings, environment)?;
     // What somebody has named is what they mean.
     if let Some(running) = running.filter(|_| !settings.layers.is_written(Key::MigrationsBase)) {
         config.base = running_base(running);
     }
-    Ok(MigrationFilesGate::new(config))
+    Ok(schema(settings, config))
 }
 
 /// The gate before a rollback: what came since the binary that is to come back. Those migrations have run: what only locks is over.
@@ -164,11 +165,11 @@ pub fn gate_back(
     settings: &Settings,
     environment: &Environment,
     since: &RunningRelease,
-) -> Result<MigrationFilesGate, CommandError> {
+) -> Result<SchemaGate, CommandError> {
     let mut config = gate_config(settings, environment)?;
     config.base = running_base(since);
     config.locks = Locks::Warn;
-    Ok(MigrationFilesGate::new(config))
+    Ok(schema(settings, config))
 }
 
 fn running_base(running: &RunningRelease) -> Base {
@@ -205,6 +206,24 @@ fn gate_config(settings: &Settings, environment: &Environment) -> Result<GateCon
         config.locks = Locks::Warn;
     }
     Ok(config)
+}
+
+fn schema(settings: &Settings, config: GateConfig) -> SchemaGate {
+    let migrations = &settings.migrations;
+    let mut gate = SchemaGate::new(MigrationFilesGate::new(config), contracts(settings));
+    if migrations.shadow {
+        gate = gate.with_shadow(Shadow { role: migrations.shadow_role.clone(), ..Shadow::default() });
+    }
+    if migrations.accepts_proof {
+        gate = gate.accepting_proof();
+    }
+    gate
+}
+
+/// What the binaries that were released ask of the database.
+#[must_use]
+pub fn contracts(settings: &Settings) -> ContractStore {
+    ContractStore::at(settings.state_dir.join(settings.spec.service.as_str()).join("contracts"))
 }
 
 /// Reads the Prometheus token.

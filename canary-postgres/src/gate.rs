@@ -37,6 +37,12 @@ impl MigrationFilesGate {
         Self { clock, ..self }
     }
 
+    /// The instant by which grants end.
+    #[cfg(feature = "live")]
+    pub(crate) fn now(&self) -> canary_core::time::Timestamp {
+        self.clock.now()
+    }
+
     /// Its settings.
     #[must_use]
     pub const fn config(&self) -> &GateConfig {

@@ -7,6 +7,7 @@ pub mod checks;
 pub mod cluster;
 mod config;
 pub mod contract;
+mod contracts;
 mod convention;
 #[cfg(feature = "live")]
 pub mod describe;
@@ -23,10 +24,13 @@ pub mod isolation;
 pub mod live;
 #[cfg(feature = "live")]
 pub mod load;
+pub mod phase;
 mod review;
 #[cfg(feature = "live")]
 pub mod routing;
 mod rules;
+#[cfg(feature = "live")]
+mod schema;
 mod set;
 #[cfg(feature = "live")]
 pub mod shadow;
@@ -34,8 +38,11 @@ mod source;
 mod sql;
 
 pub use config::{Base, Force, GateConfig};
+pub use contracts::{ContractStore, ContractStoreError, StoredContract};
 pub use convention::{Convention, Part, Role, SectionError, Splitting, Transaction, UnknownConvention, Up};
 pub use gate::MigrationFilesGate;
 pub use grants::{Allowance, GrantSyntax, GrantTarget};
 pub use rules::{BinaryFacts, KnownQuery, Locks, RequiredColumn};
+#[cfg(feature = "live")]
+pub use schema::{Examined, LOCK_FILE, SchemaGate};
 pub use set::{MigrationFile, MigrationSet, SetError};

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use canary_core::fleet::Digest;
 use canary_core::journal::Entry;
-use canary_core::traits::{
-    Clock, GateVerdict, Journal as _, MigrationGate as _, Release, Review, SystemClock,
-};
+use canary_core::traits::{Clock, GateVerdict, Journal as _, Release, Review, SystemClock};
 use serde_json::json;
 
 use super::journal::explain;
 use super::{Context, grants};
 use crate::error::{CommandError, ErrorKind};
-use crate::render::gate_lines;
 use crate::render::{annotations, line, sarif};
+use crate::render::{gate_lines, shadow_lines};
 use crate::wiring;
 
 /// The forms that only this command writes.
@@ -48,20 +46,25 @@ pub(super) async fn gate(cx: &Context<'_>, form: Form) -> Result<u8, CommandErro
     let from = cx.settings.spec.from.clone();
     let baseline = cx.released().running;
     let release = Release { from, baseline, ..Release::new(cx.settings.spec.service.clone(), artifact) };
-    let review = gate.review(&release).await.map_err(|error| {
+    let seen = gate.examine(&release).await.map_err(|error| {
         CommandError::new(ErrorKind::Undecided, error.chain(), "look at the directory and the git work tree")
     })?;
+    let review = seen.review;
     cx.record(&review).await?;
     let code = exit_code(&review);
     match form {
         Form::Sarif => cx.screen.line(sarif(&review)),
         Form::Github => cx.screen.lines(annotations(&review)),
         Form::Screen if cx.screen.json() => {
-            cx.screen.line(line("gate", json!({ "review": review, "exit_code": code })));
+            cx.screen
+                .line(line("gate", json!({ "review": review, "shadow": seen.shadows, "exit_code": code })));
         }
         Form::Screen => {
             cx.screen.lines(gate_lines(&review, cx.screen.paint));
-            cx.screen.lines(review.evidence.iter().map(|seen| cx.screen.paint.quiet(&format!("  {seen}"))));
+            cx.screen.lines(seen.shadows.iter().flat_map(|report| shadow_lines(report, cx.screen.paint)));
+            // What the shadow run saw stands above already.
+            let read = review.evidence.iter().filter(|seen| !seen.starts_with("shadow: "));
+            cx.screen.lines(read.map(|seen| cx.screen.paint.quiet(&format!("  {seen}"))));
         }
     }
     Ok(code)

@@ -10,6 +10,7 @@ mod gate;
 pub(crate) mod grants;
 pub(crate) mod init;
 mod journal;
+mod keep;
 pub(crate) mod listed;
 mod log;
 mod looking;

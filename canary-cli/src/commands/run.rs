@@ -11,7 +11,7 @@ use canary_core::traits::EventSink;
 use serde_json::json;
 
 use super::journal::explain;
-use super::{Context, conduct::conduct, looking};
+use super::{Context, conduct::conduct, keep, looking};
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{ScreenSink, line};
 use crate::wiring::{self, Fleet};
@@ -42,6 +42,7 @@ pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
         }
         return Ok(ErrorKind::Refused.exit_code());
     };
+    keep::contract(cx, &plan)?;
     let (control, rollout) = (Control::default(), order.rollout.clone());
     let engine = roll_out(&backends, plan, permit, order, &control);
     let _looking = looking::look_on(cx.screen, &backends.lb);

@@ -19,8 +19,8 @@ pub(crate) use list::assignment;
 pub(super) use list::budget;
 use read::nodes;
 use read::{
-    choice, count, file, file_name, flag, git_ref, one_of, part, project, ratio, remote, seconds_number,
-    time, words,
+    choice, count, file, file_name, flag, git_ref, one_of, part, project, ratio, remote, role,
+    seconds_number, time, words,
 };
 
 use super::address::{self, HaproxyAddress};
@@ -72,6 +72,8 @@ pub enum Kind {
     Address,
     /// An Incus project.
     Project,
+    /// A role of PostgreSQL.
+    Role,
     /// A git reference.
     GitRef,
     /// A revision of the sources, by which a release is known.
@@ -166,7 +168,9 @@ impl Kind {
             Self::FileName => "FILE NAME".to_owned(),
             Self::Node => "NODE".to_owned(),
             Self::Nodes => "NODES".to_owned(),
-            Self::Pool | Self::Service | Self::Unit | Self::Metric | Self::Project => "NAME".to_owned(),
+            Self::Pool | Self::Service | Self::Unit | Self::Metric | Self::Project | Self::Role => {
+                "NAME".to_owned()
+            }
             Self::HttpPath => "HTTP PATH".to_owned(),
             Self::Url | Self::SecureUrl => "URL".to_owned(),
             Self::Address => "ADDRESS".to_owned(),
@@ -250,6 +254,7 @@ impl Kind {
             Self::SecureUrl => Value::Text(address::url(text, true)?),
             Self::Address => Value::Address(address::haproxy(text)?),
             Self::Project => Value::Text(project(text)?),
+            Self::Role => Value::Text(role(text)?),
             Self::GitRef => Value::Text(git_ref(text)?),
             Self::Words => Value::Text(words(text)?),
             Self::Time { min, max, plain_seconds } => {
@@ -284,6 +289,7 @@ impl Kind {
             Self::SecureUrl => "an address such as https://10.0.0.1:8443".to_owned(),
             Self::Address => "unix:/path, tcp:host:port or instance:name:/path".to_owned(),
             Self::Project => "a project's name, such as default".to_owned(),
+            Self::Role => "a role of PostgreSQL, such as api".to_owned(),
             Self::GitRef => "a branch, tag or commit, such as origin/main".to_owned(),
             Self::Revision => "a commit or tag, such as v1.4.2".to_owned(),
             Self::Words => "a few words".to_owned(),

@@ -229,6 +229,12 @@ pub struct MigrationSettings {
     pub locks_only_warn: bool,
     /// Grants for single refusals; of the command line alone.
     pub allow: Vec<Allowance>,
+    /// Whether they are run on a copy of the schema.
+    pub shadow: bool,
+    /// The role that the service connects as.
+    pub shadow_role: Option<String>,
+    /// Whether a clean shadow run lifts refusals of drops.
+    pub accepts_proof: bool,
 }
 
 impl Settings {

@@ -362,6 +362,13 @@ settings! {
     /// Lets refused migrations pass, by name and with the reason on record.
     ForceMigrate = "migrations.force", "FORCE_MIGRATE", "force-migrate", Kind::Flag, Text("false");
 
+    /// Also runs new migrations on a copy of the schema, in a throw-away PostgreSQL server: off or local.
+    MigrationsShadow = "migrations.shadow", "CANARY_SHADOW", "shadow", Kind::Choice(SHADOWS), Text("off");
+    /// The role the service connects as when it does not own the tables; shadow runs then see its privileges.
+    MigrationsShadowRole = "migrations.shadow_role", "CANARY_SHADOW_ROLE", "shadow-role", Kind::Role, Unset;
+    /// Whether a clean shadow run makes warnings of refused drops in a release of the phase contract: strict or accept.
+    MigrationsProof = "migrations.proof", "CANARY_PROOF", "proof", Kind::Choice(PROOFS), Text("strict");
+
     /// A file with the address of the tenants' database, which is a secret; with it, live schemas are checked.
     DatabaseUrlFile = "database.url_file", "CANARY_DATABASE_URL_FILE", "database-url-file", Kind::File, Unset;
     /// The name of an environment variable that holds the address instead.
@@ -465,6 +472,12 @@ settings! {
 
 /// The parts that a release can have in a change of the schema.
 const PHASES: &[&str] = &["expand", "migrate", "contract"];
+
+/// Where shadow runs are made.
+const SHADOWS: &[&str] = &["off", "local"];
+
+/// What a shadow run's proof is worth.
+const PROOFS: &[&str] = &["strict", "accept"];
 
 /// The conventions of migration files that can be named.
 pub const CONVENTIONS: &[&str] = &[

@@ -4,6 +4,7 @@ use super::breakage::{Breakage, Level};
 use super::facts::{Kind, Restriction, Table, Tables};
 use super::plan::{Plan, Verb, Write};
 use crate::contract::Query;
+use crate::phase::has_word as names;
 
 /// `tgtype`'s bits (`catalog/pg_trigger.h`).
 const ON_INSERT: i16 = 4;
@@ -218,16 +219,6 @@ fn constant(value: &str) -> bool {
         || value.starts_with("nextval(")
         || value.starts_with("NULL::")
         || ["true", "false"].contains(&value)
-}
-
-/// Whether a query's text has the name as a word of its own.
-fn names(text: &str, name: &str) -> bool {
-    let (text, name) = (text.to_lowercase(), name.to_lowercase());
-    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    text.match_indices(&name).any(|(at, _)| {
-        !text[..at].chars().next_back().is_some_and(part)
-            && !text[at + name.len()..].chars().next().is_some_and(part)
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
 
+#[path = "../contracts/mod.rs"]
+mod contracts;
 mod locks;
 mod real;
 mod rows;

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use canary_postgres::Convention;
 use canary_postgres::cluster::{Cluster, ClusterConfig};
-use canary_postgres::contract::{
-    Binding, Budgets, Contract, Coverage, Driver, Place, Query, QueryHash, QueryUse, SourceKind,
-};
+use canary_postgres::contract::Contract;
 use canary_postgres::live::DatabaseUrl;
 use canary_postgres::shadow::{
     BaseSchema, Migration, NamedServer, Shadow, ShadowAsk, ShadowReport, ShadowServer,
@@ -86,34 +84,7 @@ pub(crate) fn place(name: &str) -> String {
 
 /// The binary's contract.
 pub(crate) fn contract() -> Contract {
-    let queries = (1..).zip(QUERIES).map(|(line, (_, text, _))| Query {
-        hash: QueryHash::of(text),
-        text: text.to_owned(),
-        parameters: None,
-        columns: None,
-        overrides: Vec::new(),
-        uses: vec![QueryUse {
-            place: Place { file: "src/shop.rs".to_owned(), line },
-            kind: SourceKind::SqlxFunction,
-            binding: Binding::None,
-        }],
-    });
-    Contract {
-        format: 1,
-        tool: "test".to_owned(),
-        service: "shop".to_owned(),
-        revision: None,
-        server_major: None,
-        drivers: vec![Driver::Sqlx],
-        queries: queries.collect(),
-        rows: Vec::new(),
-        enums: Vec::new(),
-        pools: Vec::new(),
-        schema_hashes: Vec::new(),
-        budgets: Budgets::default(),
-        seed: 1,
-        coverage: Coverage { files: 1, known: 17, ..Coverage::default() },
-    }
+    crate::contracts::contract("shop.rs", &QUERIES.map(|query| query.1))
 }
 
 /// A migration as sqlx would run it.

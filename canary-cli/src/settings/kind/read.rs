@@ -65,6 +65,15 @@ pub(super) fn file_name(text: &str) -> Result<String, Reason> {
         .map_err(|reason| Reason::new(reason.why, "write a file name, such as veza-api"))
 }
 
+pub(super) fn role(text: &str) -> Result<String, Reason> {
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let rest = |c: char| first(c) || "$.@-".contains(c);
+    if text.len() <= 63 && text.starts_with(first) && text.chars().all(rest) {
+        return Ok(text.to_owned());
+    }
+    Err(Reason::new("it is not a role's name", "use 1 to 63 letters, digits, '_', '$', '.', '@' and '-'"))
+}
+
 pub(super) fn project(text: &str) -> Result<String, Reason> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.len() <= 63 && text.chars().all(allowed) && !text.starts_with(['-', '.']) {

@@ -15,7 +15,7 @@ pub(super) fn example(setting: &Setting) -> String {
         Kind::Nodes if setting.flag == "pause-after" => "canary",
         Kind::File | Kind::RemotePath => "/srv/x",
         Kind::FileName | Kind::Node | Kind::Nodes | Kind::Pool | Kind::Service | Kind::Unit => "x-1",
-        Kind::Metric | Kind::Project | Kind::GitRef | Kind::Revision => "x",
+        Kind::Metric | Kind::Project | Kind::Role | Kind::GitRef | Kind::Revision => "x",
         Kind::HttpPath => "/x",
         Kind::Url => "http://x:1",
         Kind::SecureUrl => "https://x:1",
