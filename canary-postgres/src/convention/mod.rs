@@ -145,7 +145,7 @@ impl Convention {
         }
     }
 
-    /// What a deploy runs of a file with this text; `side` is the text of its [side file](Self::side_file).
+    /// What a deploy runs of a file with this text; `side` is the text of the file beside it that says how it runs, where a convention has one.
     ///
     /// # Errors
     /// When its sections cannot be told apart, or its tool would refuse it.
