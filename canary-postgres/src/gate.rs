@@ -13,6 +13,8 @@ use crate::changes::{Looked, look};
 use crate::config::GateConfig;
 use crate::git::Git;
 use crate::review;
+#[cfg(feature = "live")]
+use crate::rules::BinaryFacts;
 
 /// Refuses a release whose new migration files break the binary that is running.
 ///
@@ -35,6 +37,15 @@ impl MigrationFilesGate {
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same, with what is known of the binaries that run.
+    #[cfg(feature = "live")]
+    pub(crate) fn knowing(&self, facts: BinaryFacts) -> Self {
+        Self {
+            config: GateConfig { facts: Some(facts), ..self.config.clone() },
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// The instant by which grants end.

@@ -53,13 +53,20 @@ fn a_column_that_is_added_under_select_star_breaks_prepared_statements() {
     let repository = service(&["SELECT * FROM users WHERE id = $1", "SELECT email FROM users"]);
     repository.write("migrations/2_add.sql", "ALTER TABLE users ADD COLUMN nick text;\n");
     let without = examine(&gate(config(&repository)), &release());
-    assert_eq!(refused(&without.review), Vec::<String>::new(), "reading alone does not see it");
+    assert_eq!(
+        refused(&without.review),
+        ["stale-plan migrations/2_add.sql:1"],
+        "reading sees it by the contract at the baseline"
+    );
     let with = gate(config(&repository)).with_shadow(Shadow::default());
     let seen = examine(&with, &release());
     assert_eq!(seen.review.verdict, GateVerdict::Refused);
-    assert_eq!(refused(&seen.review), ["stale-plan migrations/2_add.sql:0"]);
+    assert_eq!(
+        refused(&seen.review),
+        ["stale-plan migrations/2_add.sql:1", "stale-plan migrations/2_add.sql:0"]
+    );
     let refusal = |finding: &&canary_core::traits::Finding| finding.severity == Severity::Refuse;
-    let finding = seen.review.findings.iter().find(refusal).unwrap();
+    let finding = seen.review.findings.iter().filter(refusal).find(|finding| finding.line == 0).unwrap();
     assert_eq!(
         (finding.sqlstates.as_slice(), finding.breaks.as_slice()),
         (&["0A000".to_owned()][..], &["src/db.rs:1".to_owned()][..])
@@ -79,10 +86,18 @@ fn a_column_that_is_added_under_select_star_breaks_prepared_statements() {
     );
 
     // A grant is bound to what was refused, the shadow's findings as much as any.
-    let target = finding.grant.parse().unwrap();
     let until = canary_core::time::Timestamp::from_millis(4_000_000_000_000);
     let (actor, reason) = ("ada".to_owned(), "connections are recycled".to_owned());
-    let allow = vec![Allowance { target, actor, reason, ticket: None, until }];
+    let wanted: std::collections::BTreeSet<_> =
+        seen.review.findings.iter().filter(refusal).map(|finding| finding.grant.clone()).collect();
+    let granted = |target: &String| Allowance {
+        target: target.parse().unwrap(),
+        actor: actor.clone(),
+        reason: reason.clone(),
+        ticket: None,
+        until,
+    };
+    let allow = wanted.iter().map(granted).collect();
     let granted = gate(GateConfig { allow, ..config(&repository) }).with_shadow(Shadow::default());
     let seen = examine(&granted, &release());
     let GateVerdict::Bypassed { grants } = &seen.review.verdict else { panic!("{:#?}", seen.review) };

@@ -21,6 +21,25 @@ pub struct BinaryFacts {
     pub shadow_is_clean: bool,
 }
 
+impl BinaryFacts {
+    /// The facts of several binaries that run side by side; complete when those of each are.
+    #[must_use]
+    pub fn of_all(binaries: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self { complete: true, ..Self::default() };
+        for binary in binaries {
+            all.complete &= binary.complete;
+            all.queries.extend(
+                binary.queries.into_iter().filter(|query| !all.queries.contains(query)).collect::<Vec<_>>(),
+            );
+            let new = |column: &RequiredColumn| !all.required_columns.contains(column);
+            let columns: Vec<_> = binary.required_columns.into_iter().filter(new).collect();
+            all.required_columns.extend(columns);
+            all.matched_names.extend(binary.matched_names);
+        }
+        all
+    }
+}
+
 /// A query of the running binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownQuery {

@@ -20,6 +20,7 @@ use crate::contracts::ContractStore;
 use crate::gate::MigrationFilesGate;
 use crate::git::Git;
 use crate::phase::{self, Contracts};
+use crate::rules::BinaryFacts;
 use crate::set::{MigrationFile, MigrationSet};
 use crate::shadow::{BaseSchema, Migration, Shadow, ShadowAsk, ShadowReport};
 
@@ -89,6 +90,9 @@ impl SchemaGate {
             return Ok(Examined { review, shadows: Vec::new() });
         }
         let contracts = self.running(release, &review).await;
+        if let Some(facts) = facts(&contracts) {
+            review = self.files.knowing(facts).review(release).await?;
+        }
         let mut doubts = Vec::new();
         let mut shadows = Vec::new();
         if let Some(shadow) = &self.shadow {
@@ -218,6 +222,16 @@ impl SchemaGate {
         let named = |file: &MigrationFile| self.config().dir.join(&file.path).display().to_string();
         files.iter().map(|file| Migration::of(&named(file), &file.up)).collect()
     }
+}
+
+/// What all binaries that run rely on; `None` where none of their contracts is known.
+fn facts(contracts: &Contracts) -> Option<BinaryFacts> {
+    let known: Vec<_> = contracts.values().flatten().map(Contract::facts).collect();
+    let all = known.len() == contracts.len();
+    (!known.is_empty()).then(|| {
+        let facts = BinaryFacts::of_all(known);
+        BinaryFacts { complete: facts.complete && all, ..facts }
+    })
 }
 
 /// An error with its causes, on one line.
