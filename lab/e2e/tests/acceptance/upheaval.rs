@@ -8,7 +8,7 @@ use canary_demo::load::LoadOptions;
 use canary_lab_e2e::{Trial, clients};
 
 /// Rolls, unless `CANARY_LAB_ROUNDS` says another number.
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 4;
 /// How often a run may be refused because something is being restarted, before it counts as a failure.
 const PATIENCE: u32 = 10;
 
