@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
     let (state, stat) = text.split_once("\n---\n").unwrap_or((text, text));
     let (rows, counters) = (parse_servers_state(state), parse_stat(stat, "api_pool"));
     if let (Ok(rows), Ok(Some(counters)), Ok(pool)) = (rows, counters, PoolName::new("api_pool"))
-        && let Ok(pool) = assemble(&pool, "1".to_owned(), &rows, &counters)
+        && let Ok(pool) = assemble(&pool, "1".to_owned(), &rows, &counters, None)
     {
         assert_eq!(pool.servers.len(), rows.len());
     }
