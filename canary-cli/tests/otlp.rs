@@ -153,7 +153,7 @@ async fn a_collector_that_is_away_or_silent_changes_nothing() {
     let (silent, seen) = collector(false);
     for (version, endpoint, words) in [
         ("v2", "http://127.0.0.1:9", "spans did not arrive at http://127.0.0.1:9/v1/traces: "),
-        ("v3", silent.as_str(), "the last spans did not arrive at "),
+        ("v3", silent.as_str(), "spans did not arrive at http://127.0.0.1:"),
         // What other programs understand by the variable.
         ("v4", "localhost:4317", "environment variable OTEL_EXPORTER_OTLP_ENDPOINT is not used: "),
     ] {
