@@ -68,7 +68,8 @@ impl Lab {
     }
 
     async fn launch() -> Self {
-        let lock = File::create(std::env::temp_dir().join("canary-incus-test.lock")).unwrap();
+        // What the acceptance tests hold for each trial: some of them restart the daemon.
+        let lock = File::create(Path::new(&variable("CANARY_LAB_DIR")).join("e2e.lock")).unwrap();
         let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
         let instances =
             Instances { socket: PathBuf::from(variable("INCUS_SOCKET")), _lock: locked.unwrap().unwrap() };
