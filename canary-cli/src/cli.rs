@@ -93,6 +93,7 @@ pub fn command() -> Command {
             |name, about| with_settings(name, about, |s| s.flag == "revision"),
             |name, about| with_settings(name, about, live),
         ))
+        .subcommand(commands::tenants::command(|name, about| with_settings(name, about, |_| false)))
         .subcommand(commands::simulate::arguments(with_settings(
             "simulate",
             "Simulates the watch: how soon it would catch a bad release, how often it takes a good one back",
@@ -141,7 +142,16 @@ pub fn command() -> Command {
 fn reading() -> [Command; 4] {
     [
         Command::new("configuration").about("Prints every setting with its variable, flag and default"),
-        Command::new("schema").about("Prints the JSON Schema of canary.toml, for editors"),
+        Command::new("schema")
+            .about("Prints the JSON Schema of canary.toml, or of another file, for editors")
+            .arg(
+                Arg::new("of")
+                    .long("of")
+                    .value_name("FILE")
+                    .value_parser(["canary", "sla"])
+                    .default_value("canary")
+                    .help("Which: canary.toml, or the service levels per tenant"),
+            ),
         Command::new("completions").about("Prints the completion script of a shell").arg(
             Arg::new("shell")
                 .value_name("SHELL")
@@ -374,7 +384,11 @@ fn reading_matter(
 ) -> Option<Result<Vec<u8>, CommandError>> {
     Some(match name {
         "configuration" => Ok(reference::markdown().into_bytes()),
-        "schema" => Ok(schema::text().into_bytes()),
+        "schema" => Ok(match matches.get_one::<String>("of").map(String::as_str) {
+            Some("sla") => format!("{:#}\n", canary_tenants::policy::schema()),
+            _ => schema::text(),
+        }
+        .into_bytes()),
         "completions" => {
             // proof: clap refuses the command without a shell.
             let shell = *matches.get_one::<Shell>("shell")?;

@@ -24,6 +24,7 @@ mod serve;
 mod signals;
 pub(crate) mod simulate;
 mod status;
+pub(crate) mod tenants;
 mod way_back;
 
 #[cfg(test)]
@@ -63,6 +64,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
     }
     if name == "contract" && matches.subcommand_name() != Some("check") {
         return contract::run(&cx, matches);
+    }
+    if name == "tenants" {
+        return tenants::run(&cx, matches);
     }
     if name == "simulate" {
         return simulate::run(&cx, matches);

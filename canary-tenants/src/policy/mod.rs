@@ -1,0 +1,37 @@
+//! Service levels per tenant as a file: `sla/v1`.
+//!
+//! Three layers, the later over the earlier: what the file promises everyone, the tenant's tier, the tenant's own entry. What
+//! asks less than the layer below says why and until when; nothing goes beyond `hard_limits`. No bound is ever a float:
+//! ratios are parts per million, times microseconds.
+
+mod amount;
+mod canonical;
+mod date;
+mod diff;
+mod effective;
+mod file;
+mod keys;
+mod place;
+mod read;
+mod schema;
+mod selector;
+mod standing;
+mod tree;
+
+#[cfg(test)]
+mod effective_tests;
+
+pub mod openslo;
+
+pub use amount::{ONE, Unit};
+pub use date::{Day, DayError};
+pub use diff::{Change, PolicyDiff};
+pub use effective::{EffectiveBounds, Exemption, Lapsed, Origin, Policy, Setting, Shown, TenantPolicy};
+pub use file::{
+    Bounds, Decision, GapKey, GapLayer, Layer, Objective, ObjectiveKind, Part, PolicyFile, Source,
+    SourceKind, Tenant, Tier, Window, Windows,
+};
+pub use place::{Place, Placed, PolicyError, Problem};
+pub use read::read;
+pub use schema::schema;
+pub use selector::{Matcher, Operator, Selector, SelectorError, VERSION};

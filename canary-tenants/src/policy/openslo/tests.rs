@@ -1,0 +1,111 @@
+//! There and back, and what is left on the way.
+
+use canary_core::time::Timestamp;
+
+use super::{export, import};
+use crate::policy::{Policy, read};
+
+fn policy(text: &str) -> Policy {
+    let now = Timestamp::try_from("2026-11-22T12:00:00Z".to_owned()).unwrap();
+    read(text, "sla.yaml").unwrap_or_else(|error| panic!("{text}\n{:#?}", error.problems)).at(now)
+}
+
+#[test]
+fn what_is_exported_comes_back_with_the_same_limits() {
+    let text = "version: sla/v1\ntenant_label: customer\nsources:\n  - {name: a, kind: prometheus, url: \"http://p:9090\"}\nobjectives:\n  errors: {kind: ratio, bad: 'bad_total{job=\"api\"}', total: all_total, limit: \"0.01\"}\n  good: {kind: ratio, good: good_total, total: all_total, limit: \"0.02\"}\n  p95: {kind: quantile, q: \"0.95\", histogram: h, limit: 400ms}\n  pool: {kind: value, metric: pool_ratio, limit: \"0.8\"}\ntiers:\n  gold: {objectives: {errors: \"0.000001\", p95: 250us}}\ntenants:\n  acme: {tier: gold}\n  'we \"quote\" {all}, é': {objectives: {pool: \"0.5\"}}\n  plain:\n";
+    let before = policy(text);
+    let out = export(&before);
+    let back = import(&out.text, "slo.yaml").unwrap();
+    assert_eq!(
+        back.notes.iter().filter(|note| !note.what.contains("timeWindow")).count(),
+        0,
+        "{:?}",
+        back.notes
+    );
+    let after = policy(&back.text);
+    assert_eq!(after.file.tenant_label, "customer");
+    for (name, tenant) in &before.tenants {
+        let limits = |policy: &Policy| -> Vec<(String, u64)> {
+            policy.tenants[name]
+                .objectives
+                .iter()
+                .map(|(name, b)| (name.to_string(), b.limit.value))
+                .collect()
+        };
+        assert_eq!(limits(&before), limits(&after), "{name}");
+        assert!(!tenant.objectives.is_empty());
+    }
+    for (name, objective) in &before.file.objectives {
+        assert_eq!(objective.kind, after.file.objectives[name].kind);
+    }
+}
+
+#[test]
+fn an_slo_is_written_whole() {
+    let text =
+        include_str!("../sample.yaml").replace("  globex:  {tier: free}\n", "").replace("  initech:\n", "");
+    let out = export(&policy(&text));
+    let notes: Vec<_> = out.notes.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(format!("{}\n{}", notes.join("\n"), out.text));
+}
+
+#[test]
+fn what_has_no_counterpart_is_named() {
+    let text = r#"
+apiVersion: openslo/v1
+kind: DataSource
+metadata: {name: dd}
+spec: {type: Datadog, connectionDetails: {url: "https://x"}}
+---
+apiVersion: openslo/v1
+kind: SLI
+metadata: {name: availability}
+spec:
+  ratioMetric:
+    good: {metricSource: {type: Prometheus, spec: {query: 'sum(rate(ok_total{job="api"}[{{.window}}]))'}}}
+    total: {metricSource: {type: Prometheus, spec: {query: "sum(rate(all_total[5m]))"}}}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: checkout}
+spec:
+  indicatorRef: availability
+  timeWindow: [{duration: 1M, calendar: {startTime: "2026-01-01 00:00:00", timeZone: UTC}}]
+  budgetingMethod: Timeslices
+  objectives: [{targetPercent: 99.9}, {target: 0.95}]
+  alertPolicies: [{alertPolicyRef: page}]
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: fast}
+spec:
+  indicator:
+    spec: {thresholdMetric: {metricSource: {type: Prometheus, spec: {query: 'histogram_quantile(0.99, sum(rate(h_bucket[5m])) by (le))'}}}}
+  objectives: [{op: lte, value: 0.25, target: 0.99}, {op: gt, value: 1, target: 0.9}]
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: odd}
+spec:
+  indicator:
+    spec: {thresholdMetric: {metricSource: {spec: {query: sum(a) / sum(b)}}}}
+  objectives: [{op: lt, value: 0.5, target: 0.9}]
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: lost}
+spec: {indicatorRef: nowhere, objectives: [{target: 0.9}]}
+---
+apiVersion: openslo/v1
+kind: AlertPolicy
+metadata: {name: page}
+spec: {}
+"#;
+    let made = import(text, "slo.yaml").unwrap();
+    let notes: Vec<_> = made.notes.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(format!("{}\n---\n{}", notes.join("\n"), made.text));
+    let policy = policy(&made.text);
+    assert_eq!(policy.file.objectives.len(), 3);
+    let error = import("apiVersion: openslo/v2alpha\nkind: SLO\n", "f").unwrap_err();
+    assert!(error.problems[0].message.contains("openslo/v2alpha"), "{error:?}");
+}

@@ -1,0 +1,131 @@
+//! Files that are read, and everything that is said about those that are not.
+
+use std::fmt::Write as _;
+
+use crate::policy::{GapKey, ObjectiveKind, Part, PolicyFile, SourceKind, read};
+
+const SAMPLE: &str = include_str!("../sample.yaml");
+
+/// The smallest whole file, with `more` after it.
+fn small(more: &str) -> String {
+    format!(
+        "version: sla/v1\nsources:\n  - {{name: a, kind: prometheus, url: \"http://p:9090\"}}\nobjectives:\n  errors: {{kind: ratio, bad: bad_total, total: all_total, limit: \"0.01\"}}\n  burn: {{kind: budget, of: errors, target: \"0.999\", max_burn: \"14.4\"}}\n  p95: {{kind: quantile, q: \"0.95\", histogram: h, limit: 400ms}}\n{more}"
+    )
+}
+
+fn refused(text: &str) -> String {
+    let error = read(text, "sla.yaml").expect_err("it was accepted");
+    let mut told = String::new();
+    for problem in error.problems {
+        writeln!(told, "{problem}\n    {}", problem.remedy).unwrap();
+    }
+    told
+}
+
+#[test]
+fn the_sample_is_read() {
+    let file: PolicyFile = read(SAMPLE, "sla.yaml").unwrap();
+    assert_eq!(
+        (file.sources.len(), file.objectives.len(), file.tiers.len(), file.tenants.len()),
+        (3, 4, 2, 5)
+    );
+    assert_eq!(file.sources[2].kind, SourceKind::Mimir { org_id: "a|b".to_owned() });
+    assert_eq!((file.sources[0].scrape, file.sources[0].timeout), (30_000_000, 10_000_000));
+    let ObjectiveKind::Ratio { part: Part::Bad(bad), .. } = &file.objectives["error_rate"].kind else {
+        panic!("{file:?}")
+    };
+    assert_eq!(bad.to_string(), "http_requests_total{status=~\"5..\"}");
+    let slow = &file.tenants["slowco"];
+    let limit = slow.layer.objectives["latency_p95"].limit.as_ref().unwrap();
+    assert_eq!((limit.value, limit.at.to_string().as_str()), (900_000, "25:39"));
+    assert_eq!(slow.layer.until.as_ref().unwrap().value.to_string(), "2027-03-31");
+    assert_eq!(file.tiers["gold"].layer.gap.get(GapKey::Widen).unwrap().value, 0);
+}
+
+#[test]
+fn every_problem_is_told_with_its_place_and_a_remedy() {
+    insta::assert_snapshot!(refused(&small(
+        "windows: {short: 1m, long: 30s}\n\
+         gap: {min_coverage: 0.5, max_age: 60s, widen: \"0.5\", no_traffic: pass}\n\
+         decision: {rollback_threshold: \"1.2\", veto_tiers: [gold], max_in_flight: 100}\n\
+         hard_limits: {errors: \"0.02\", burn: \"20\", nothing: 1s}\n\
+         tiers:\n  gold: {weigth: 5, weight: 0, objectives: {errors: \"0.005\"}}\n\
+         tenants:\n  acme: {tier: golf, sources: [b]}\n  slow: {objectives: {p95: 900}, until: 2027-02-30}\n  \
+         wild: {objectives: {errors: \"0.5\"}, reason: old, until: 2027-03-31}\n  old: {exempt: yes}\n"
+    )));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    insta::assert_snapshot!(refused(
+        "version: sla/v2\nobjectives: {x: {kind: ratio, total: t}, y: {kind: probe}, z: 1}\n"
+    ));
+    insta::assert_snapshot!(refused(
+        "version: sla/v1\nsources:\n  - {name: a, kind: datadog, url: x}\n  - {name: b, kind: mimir, url: \"http://u:secret@h\"}\n  - {name: c, kind: mimir, url: \"http://h\"}\n  - {name: d, kind: prometheus, url: \"http://h\", replica: prometheus_replica, org_id: x}\nobjectives: {x: {kind: value, metric: \"sum(x)\", limit: \"0\"}}\ntenants: []\n"
+    ));
+}
+
+#[test]
+fn a_loosening_says_why_and_until_when() {
+    let tenant = |entry: &str| {
+        small(&format!(
+            "tiers:\n  gold: {{objectives: {{errors: \"0.005\", burn: {{target: \"0.9995\"}}}}, gap: {{widen: \"0\"}}}}\ntenants:\n  acme: {{{entry}}}\n"
+        ))
+    };
+    for (entry, told) in [
+        ("tier: gold, objectives: {errors: \"0.004\"}", None),
+        ("tier: gold, objectives: {errors: \"0.006\"}, reason: r, until: 2027-03-31", None),
+        (
+            "tier: gold, objectives: {errors: \"0.006\"}",
+            Some("errors 0.006 is looser than 0.005, without `reason` and `until`"),
+        ),
+        ("tier: gold, objectives: {errors: \"0.006\"}, until: 2027-03-31", Some("without `reason`")),
+        ("tier: gold, objectives: {errors: \"0.006\"}, reason: r", Some("without `until`")),
+        ("objectives: {errors: \"0.006\"}", None),
+        (
+            "tier: gold, objectives: {burn: {target: \"0.999\"}}",
+            Some("the target of burn 0.999 is looser than 0.9995"),
+        ),
+        ("tier: gold, objectives: {burn: {max_burn: \"20\"}}", Some("burn 20 is looser than 14.4")),
+        ("tier: gold, gap: {widen: \"0.1\"}", Some("gap.widen 0.1 is looser than 0")),
+        ("gap: {min_coverage: \"0.5\"}", Some("gap.min_coverage 0.5 is looser than 0.6")),
+        ("gap: {min_events: 50}", Some("gap.min_events 50 is looser than 100")),
+        ("gap: {max_age: 3x_scrape}", Some("gap.max_age 3x_scrape is looser than 2x_scrape")),
+        ("objectives: {errors: \"0.004\"}, until: 2027-03-31", Some("loosens nothing")),
+        ("exempt: true", Some("exempt without `reason` and `until`")),
+        ("exempt: true, reason: r, until: 2027-03-31", None),
+    ] {
+        match (read(&tenant(entry), "f"), told) {
+            (Ok(_), None) => {}
+            (Err(error), Some(part)) => {
+                let told: Vec<_> = error.problems.iter().map(ToString::to_string).collect();
+                assert!(told.len() == 1 && told[0].contains(part), "{entry}: {told:?}");
+            }
+            (read, _) => panic!("{entry}: {read:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_tier_that_loosens_for_a_time_is_no_ground_for_its_tenants() {
+    let file = |own: &str| {
+        small(&format!(
+            "tiers:\n  free: {{objectives: {{errors: \"0.03\"}}, reason: r, until: 2027-03-31}}\ntenants:\n  acme: {{tier: free, objectives: {{errors: \"0.02\"}}{own}}}\n"
+        ))
+    };
+    assert!(refused(&file("")).contains("errors 0.02 is looser than 0.01"));
+    assert!(read(&file(", reason: r, until: 2027-01-31"), "f").is_ok());
+}
+
+#[test]
+fn the_documents_show_policies_that_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tenants.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let mut seen = 0;
+    for (block, _) in blocks {
+        read(block, "docs/tenants.md").unwrap_or_else(|error| panic!("{block}\n{:#?}", error.problems));
+        seen += 1;
+    }
+    assert_eq!(seen, 1);
+}
