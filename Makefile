@@ -37,6 +37,10 @@ bench-balancer: ## canary-local's balancer beside HAProxy: throughput and added 
 bench-judges: ## Judges of canaries on the same simulated hours: false rollbacks, delays, bad requests. RUNS=60 SEED=1
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-judges -- --runs $(or $(RUNS),60) --seed $(or $(SEED),1)
 
+.PHONY: bench-tenants
+bench-tenants: ## A policy of many tenants: read, resolved, hashed, compared. TENANTS=10000
+	nice $(CARGO) run -q --release -p canary-bench --bin bench-tenants -- $(or $(TENANTS),10000)
+
 .PHONY: bench-schemas
 bench-schemas: ## Tenants' schemas hashed and queries described, one pass beside a query a tenant; needs PostgreSQL's programs. TENANTS=1000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-schemas -- $(or $(TENANTS),1000)
