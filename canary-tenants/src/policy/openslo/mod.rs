@@ -12,7 +12,7 @@ mod tests;
 pub use export::export;
 pub use import::import;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The version of the format that is read and written.
 const API: &str = "openslo/v1";
@@ -48,7 +48,18 @@ fn note(notes: &mut Vec<Note>, about: impl Into<String>, what: impl Into<String>
     }
 }
 
-/// A YAML scalar that reads back as this text: JSON's strings are YAML's, too.
+/// A YAML scalar in double quotes that reads back as this text; what may not stand in YAML as it is is escaped (YAML 1.2.2, 5.7).
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() => out.push(c),
+            // proof: writing to a String cannot fail, so the result says nothing.
+            c => drop(write!(out, "\\U{:08X}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
 }

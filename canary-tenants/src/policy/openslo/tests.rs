@@ -2,7 +2,10 @@
 
 use canary_core::time::Timestamp;
 
-use super::{export, import};
+use proptest::prelude::*;
+
+use super::{export, import, quoted};
+use crate::policy::tree::{self, Kind};
 use crate::policy::{Policy, read};
 
 fn policy(text: &str) -> Policy {
@@ -37,6 +40,15 @@ fn what_is_exported_comes_back_with_the_same_limits() {
     }
     for (name, objective) in &before.file.objectives {
         assert_eq!(objective.kind, after.file.objectives[name].kind);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_quoted_so_that_it_reads_back(text in ".*|[\\PC\\p{Cf}\u{feff}\u{fffe}\u{2028}\u{85}]*") {
+        let line = format!("a: {}\n", quoted(&text));
+        let read = tree::document(&line).map_err(|problem| TestCaseError::fail(problem.to_string()))?;
+        prop_assert_eq!(&read.get("a").unwrap().kind, &Kind::Scalar { text: text.into(), quoted: true });
     }
 }
 

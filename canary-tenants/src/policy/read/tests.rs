@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use canary_core::time::Timestamp;
+use proptest::prelude::*;
+
 use crate::policy::{GapKey, ObjectiveKind, Part, PolicyFile, SourceKind, read};
 
 const SAMPLE: &str = include_str!("../sample.yaml");
@@ -128,4 +131,51 @@ fn the_documents_show_policies_that_are_read() {
         seen += 1;
     }
     assert_eq!(seen, 1);
+}
+
+/// The sample with one piece of it replaced.
+fn damaged() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just(String::new()),
+        "[ {}\\[\\],:\"'#&*!|>%@`\n-]{1,3}",
+        "[0-9.]{1,18}(ms|s|%)?",
+        "[a-z_]{1,12}",
+        any::<char>().prop_map(String::from),
+    ];
+    (0..SAMPLE.len(), 0_usize..40, piece).prop_map(|(at, length, piece)| {
+        let bytes = [
+            &SAMPLE.as_bytes()[..at],
+            piece.as_bytes(),
+            &SAMPLE.as_bytes()[(at + length).min(SAMPLE.len())..],
+        ];
+        String::from_utf8_lossy(&bytes.concat()).into_owned()
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_file_is_read_or_refused_at_a_place_that_there_is(text in damaged()) {
+        match read(&text, "f") {
+            Ok(file) => {
+                let policy = file.at(Timestamp::from_millis(0));
+                let form = serde_json::from_str::<serde_json::Value>(&policy.canonical());
+                prop_assert!(form.is_ok_and(|form| form.is_object()));
+            }
+            Err(error) => {
+                let lines = text.split('\n').count();
+                prop_assert!(!error.problems.is_empty());
+                for problem in error.problems {
+                    let line = problem.at.line as usize;
+                    prop_assert!((1..=lines + 1).contains(&line), "{} of {} lines", problem, lines);
+                    prop_assert!(!problem.remedy.is_empty(), "{}", problem);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in ".*") {
+        prop_assert!(read(&text, "f").is_err());
+        let _ = crate::policy::openslo::import(&text, "f");
+    }
 }
