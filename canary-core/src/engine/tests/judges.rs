@@ -21,6 +21,7 @@ pub(super) fn compared(release_ppm: u64, peer_ppm: u64, past: bool) -> (Scene, A
         away: AtomicBool::new(false),
         forgets_once: AtomicBool::new(false),
         bursts: AtomicBool::new(false),
+        past_bounds: Mutex::default(),
         reads: Mutex::new(None),
     });
     scene.backends.sli = Some(store.clone());

@@ -38,17 +38,31 @@ async fn noise_that_began_with_the_release_holds() {
     assert!(probes(&scene).await.iter().any(noisy), "{:?}", state(&scene).await.latest);
 }
 
+/// How a comparison of latency ends, and the bounds it is made at.
+async fn compared_at(mut scene: Scene) -> (Outcome, Vec<Option<f64>>) {
+    let sli = &mut scene.spec.watch.as_mut().unwrap().slis[0];
+    let metric = MetricName::new("latency_seconds").unwrap();
+    sli.kind = SliKind::Quantile { metric, quantile: Ratio::new(0.95).unwrap() };
+    let outcome = scene.run().await.outcome;
+    let comparison = state(&scene).await.comparison.unwrap();
+    (outcome, comparison.slis[0].tables.iter().map(|table| table.bound).collect())
+}
+
 #[tokio::test]
 async fn latency_is_compared_at_the_histograms_own_bounds() {
     for past in [true, false] {
-        let (mut scene, _) = compared(1000, 1000, past);
-        let sli = &mut scene.spec.watch.as_mut().unwrap().slis[0];
-        let metric = MetricName::new("latency_seconds").unwrap();
-        sli.kind = SliKind::Quantile { metric, quantile: Ratio::new(0.95).unwrap() };
-        assert_eq!(scene.run().await.outcome, Outcome::Completed { changed: true });
-        let comparison = state(&scene).await.comparison.unwrap();
-        let bounds: Vec<_> = comparison.slis[0].tables.iter().map(|table| table.bound).collect();
-        assert_eq!(bounds, [Some(0.25)], "past: {past}");
+        let (scene, _) = compared(1000, 1000, past);
+        let ended = (Outcome::Completed { changed: true }, vec![Some(0.25)]);
+        assert_eq!(compared_at(scene).await, ended, "past: {past}");
+    }
+}
+
+#[tokio::test]
+async fn latency_is_compared_at_the_bounds_that_were_calibrated_if_there_are_any() {
+    for (past, expected) in [(vec![Number::new(0.5).unwrap()], 0.5), (vec![], 0.25)] {
+        let (scene, store) = compared(1000, 1000, true);
+        *store.past_bounds.lock().unwrap() = Some(past);
+        assert_eq!(compared_at(scene).await.1, [Some(expected)]);
     }
 }
 

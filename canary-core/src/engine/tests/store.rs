@@ -38,6 +38,8 @@ pub(super) struct Store {
     pub(super) forgets_once: AtomicBool,
     /// The canary fails in bursts, and its peers in others.
     pub(super) bursts: AtomicBool,
+    /// What the past's histogram had for bounds instead; without any, there is no past of it.
+    pub(super) past_bounds: Mutex<Option<Vec<Number>>>,
     /// What every sample reads instead.
     pub(super) reads: Mutex<Option<Reading>>,
 }
@@ -144,7 +146,9 @@ impl SliSource for Store {
         if self.forgets_once.swap(false, Ordering::Relaxed) {
             return Err(BackendError::new(ErrorKind::TimedOut, "store", "history", "no answer in 30 s"));
         }
-        let steps = covers.as_secs() / step.as_secs();
+        let bounds = self.past_bounds.lock().unwrap().clone().unwrap_or_else(|| bounds(&query.kind));
+        let told = matches!(query.kind, SliKind::ErrorRatio { .. }) || !bounds.is_empty();
+        let steps = if told { covers.as_secs() / step.as_secs() } else { 0 };
         let nodes = query.nodes.iter().map(|node| NodeGrowth {
             node: node.clone(),
             steps: (0..steps).map(|_| Self::counted(step.as_secs(), 1000)).collect(),
@@ -152,7 +156,7 @@ impl SliSource for Store {
         let executed = ExecutedQuery { query: "the past".to_owned(), reply: String::new() };
         let history = CounterHistory {
             step,
-            bounds: bounds(&query.kind),
+            bounds,
             nodes: nodes.collect(),
             warnings: Vec::new(),
             queries: vec![executed],
