@@ -154,7 +154,7 @@ pub fn gate(
     if let Some(running) = running.filter(|_| !settings.layers.is_written(Key::MigrationsBase)) {
         config.base = running_base(running);
     }
-    Ok(schema(settings, config))
+    schema(settings, config)
 }
 
 /// The gate before a rollback: what came since the binary that is to come back. Those migrations have run: what only locks is over.
@@ -169,7 +169,7 @@ pub fn gate_back(
     let mut config = gate_config(settings, environment)?;
     config.base = running_base(since);
     config.locks = Locks::Warn;
-    Ok(schema(settings, config))
+    schema(settings, config)
 }
 
 fn running_base(running: &RunningRelease) -> Base {
@@ -208,16 +208,20 @@ fn gate_config(settings: &Settings, environment: &Environment) -> Result<GateCon
     Ok(config)
 }
 
-fn schema(settings: &Settings, config: GateConfig) -> SchemaGate {
+fn schema(settings: &Settings, config: GateConfig) -> Result<SchemaGate, CommandError> {
     let migrations = &settings.migrations;
     let mut gate = SchemaGate::new(MigrationFilesGate::new(config), contracts(settings));
-    if migrations.shadow {
-        gate = gate.with_shadow(Shadow { role: migrations.shadow_role.clone(), ..Shadow::default() });
+    if let Some(server) = database::shadow_server(settings)? {
+        let role = migrations.shadow_role.clone();
+        gate = gate.with_shadow(Shadow { server, role, ..Shadow::default() });
+        if let (true, Some(live)) = (migrations.shadow_of_live, database::live_schemas(settings)?) {
+            gate = gate.with_live(live);
+        }
     }
     if migrations.accepts_proof {
         gate = gate.accepting_proof();
     }
-    gate
+    Ok(gate)
 }
 
 /// What the binaries that were released ask of the database.

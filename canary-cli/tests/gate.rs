@@ -99,33 +99,118 @@ fn github_gets_annotations() {
     insta::assert_snapshot!(service.said(&["--output", "github"]));
 }
 
-/// What SARIF 2.1.0 requires of a log: `version`, `runs`; of a run its tool's driver's name; of a result its message; of a
-/// region lines from 1 that do not end before they begin.
+/// An object of SARIF 2.1.0 (its schema, `definitions`): what it must have, what it may have, and what lies in it.
+struct Form {
+    required: &'static [&'static str],
+    allowed: &'static [&'static str],
+    inside: &'static [(&'static str, &'static str)],
+}
+
+/// The forms of the objects that a log of the gate is made of; none takes properties that are not listed.
+fn form(name: &str) -> Form {
+    let (required, allowed, inside): (&[_], &[_], &[_]) = match name {
+        "log" => (&["version", "runs"], &["$schema"], &[("runs", "run")]),
+        "run" => (
+            &["tool"],
+            &["columnKind", "invocations", "results", "properties"],
+            &[("tool", "tool"), ("invocations", "invocation"), ("results", "result")],
+        ),
+        "tool" => (&["driver"], &[], &[("driver", "toolComponent")]),
+        "toolComponent" => {
+            (&["name"], &["version", "semanticVersion", "rules"], &[("rules", "reportingDescriptor")])
+        }
+        "reportingDescriptor" => (
+            &["id"],
+            &["shortDescription", "help", "properties"],
+            &[("shortDescription", "message"), ("help", "message")],
+        ),
+        "message" => (&["text"], &[], &[]),
+        "invocation" => (
+            &["executionSuccessful"],
+            &["toolExecutionNotifications"],
+            &[("toolExecutionNotifications", "notification")],
+        ),
+        "notification" => (&["message"], &["level"], &[("message", "message")]),
+        "result" => (
+            &["message"],
+            &["ruleId", "ruleIndex", "level", "locations", "partialFingerprints", "suppressions"],
+            &[("message", "message"), ("locations", "location"), ("suppressions", "suppression")],
+        ),
+        "location" => (&[], &["physicalLocation"], &[("physicalLocation", "physicalLocation")]),
+        "physicalLocation" => (
+            &["artifactLocation"],
+            &["region"],
+            &[("artifactLocation", "artifactLocation"), ("region", "region")],
+        ),
+        "artifactLocation" => (&["uri"], &[], &[]),
+        "region" => (&["startLine"], &["startColumn", "endLine", "endColumn"], &[]),
+        "suppression" => (&["kind"], &["justification"], &[]),
+        other => panic!("no form {other}"),
+    };
+    Form { required, allowed, inside }
+}
+
+/// Holds an object, and everything in it, against its form.
+fn check_form(name: &str, value: &Value) {
+    let object = value.as_object().unwrap_or_else(|| panic!("{name} is no object: {value}"));
+    let Form { required, allowed, inside } = form(name);
+    for property in required {
+        assert!(object.contains_key(*property), "{name} has no {property}: {value}");
+    }
+    for property in object.keys() {
+        assert!(
+            required.contains(&property.as_str()) || allowed.contains(&property.as_str()),
+            "{name} takes no {property}"
+        );
+    }
+    for (property, form) in inside {
+        match object.get(*property) {
+            Some(Value::Array(items)) => items.iter().for_each(|item| check_form(form, item)),
+            Some(one) => check_form(form, one),
+            None => {}
+        }
+    }
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    for (property, words) in [
+        ("level", &["none", "note", "warning", "error"][..]),
+        ("columnKind", &["utf16CodeUnits", "unicodeCodePoints"]),
+        ("kind", &["inSource", "external"]),
+    ] {
+        if let Some(value) = object.get(property) {
+            assert!(words.contains(&value.as_str().unwrap()), "{name}.{property} is {value}");
+        }
+    }
+    if let Some(prints) = object.get("partialFingerprints") {
+        assert!(prints.as_object().unwrap().values().all(Value::is_string), "{prints}");
+    }
+    if let Some(uri) = object.get("uri").and_then(text) {
+        assert!(!uri.is_empty() && uri.bytes().all(|byte| byte.is_ascii_graphic()), "{uri}");
+    }
+}
+
+/// What SARIF 2.1.0 requires of a log: the forms of its objects; rules that are found by their index; regions of lines from 1 that
+/// do not end before they begin.
 fn check_sarif(log: &Value) -> &Vec<Value> {
-    assert_eq!(log["version"], "2.1.0");
+    check_form("log", log);
+    assert_eq!(
+        (&log["version"], &log["$schema"]),
+        (&"2.1.0".into(), &"https://json.schemastore.org/sarif-2.1.0.json".into())
+    );
     let runs = log["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 1);
-    let driver = &runs[0]["tool"]["driver"];
-    assert!(driver["name"].is_string());
-    let rules = driver["rules"].as_array().unwrap();
+    let rules = runs[0]["tool"]["driver"]["rules"].as_array().unwrap();
     assert!(runs[0]["invocations"][0]["executionSuccessful"].is_boolean());
     let results = runs[0]["results"].as_array().unwrap();
     for result in results {
         assert!(result["message"]["text"].as_str().is_some_and(|text| !text.is_empty()));
-        assert!(["none", "note", "warning", "error"].contains(&result["level"].as_str().unwrap()));
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(rules[index]["id"], result["ruleId"]);
-        let place = &result["locations"][0]["physicalLocation"];
-        assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| !uri.contains(' ')));
-        if let Some(region) = place["region"].as_object() {
-            let number = |name: &str| region.get(name).map_or(1, |value| value.as_u64().unwrap());
-            assert!(number("startLine") >= 1 && number("startColumn") >= 1);
-            let end = (
-                region.get("endLine").map_or_else(|| number("startLine"), |v| v.as_u64().unwrap()),
-                number("endColumn"),
-            );
-            assert!(!region.contains_key("endColumn") || end > (number("startLine"), number("startColumn")));
-        }
+        let Some(region) = result["locations"][0]["physicalLocation"]["region"].as_object() else { continue };
+        let number = |name: &str| region.get(name).map_or(1, |value| value.as_u64().unwrap());
+        assert!(number("startLine") >= 1 && number("startColumn") >= 1);
+        let end = region.get("endLine").map_or_else(|| number("startLine"), |v| v.as_u64().unwrap());
+        let end = (end, number("endColumn"));
+        assert!(!region.contains_key("endColumn") || end > (number("startLine"), number("startColumn")));
     }
     results
 }
@@ -151,8 +236,16 @@ fn code_scanning_gets_a_sarif_log() {
     let waved = |result: &&Value| result["suppressions"][0]["kind"] == "external";
     assert_eq!(check_sarif(&bypassed).iter().filter(waved).count(), 2);
 
+    service.write("migrations/3_gone.sql", "DROP TABEL users;\n\u{feff}DROP TABLE \u{1}x;\n");
+    std::fs::remove_file(service.path().join("migrations/1_users.sql")).unwrap();
+    assert!(check_sarif(&log(&[])).len() > results.len());
     let unknown = service.gate(&["--output", "sarif", "--migrations-base", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(2), "a base twice is a mistake: {}", told(&unknown));
+    service.git(&["tag", "-d", "v1"]);
+    let undecided = log(&[]);
+    check_sarif(&undecided);
+    let said = &undecided["runs"][0]["invocations"][0]["toolExecutionNotifications"][0];
+    assert!(said["message"]["text"].as_str().unwrap().contains("the base v1 is unknown here"), "{said}");
 }
 
 #[test]

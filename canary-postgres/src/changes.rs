@@ -1,12 +1,14 @@
 //! What is new in the migrations' directory since the base revision: committed, staged, edited and untracked.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use canary_core::traits::{Baseline, BaselineSource};
 
 use crate::config::{Base, GateConfig};
 use crate::git::{self, Git, GitError};
+use crate::tree::Tree;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) struct Changes {
     pub(crate) root: PathBuf,
     /// The migrations' directory, without symbolic links; it may no longer exist.
     pub(crate) dir: PathBuf,
+    /// Where the files are read.
+    pub(crate) tree: Tree,
     /// What happened to which file, by its path below `dir`.
     pub(crate) files: BTreeMap<PathBuf, ChangeKind>,
     /// What they are new against, for evidence.
@@ -55,6 +59,21 @@ pub(crate) enum Looked {
 
 /// Asks git what is new. Changes nothing and fetches nothing.
 pub(crate) async fn look(config: &GateConfig) -> Looked {
+    if let Some(commit) = &config.at {
+        return match committed(config, commit).await {
+            Ok(changes) if changes.files.is_empty() => Looked::NothingNew {
+                why: format!(
+                    "no file in {} differs between {} and {}",
+                    config.dir.display(),
+                    changes.since,
+                    short(commit)
+                ),
+                changes: Some(changes),
+            },
+            Ok(changes) => Looked::Changes(changes),
+            Err(why) => Looked::Undecided(why),
+        };
+    }
     let dir = config.repository.join(&config.dir);
     let missing = match tokio::fs::metadata(&dir).await {
         Ok(found) if found.is_dir() => false,
@@ -95,20 +114,50 @@ async fn changes(config: &GateConfig, dir: &Path, missing: bool) -> Result<Chang
         .map_err(|why| format!("the base {:?} is not a revision: {why}", config.base.revision()))?;
     let root = root(&config.repository).await?;
     let dir = if missing { dir_in(&config.repository, &config.dir)? } else { canonical(dir)? };
-    let below = dir.strip_prefix(&root).map_err(|_| {
-        format!(
-            "the migrations' directory {} lies outside the work tree {}; name one inside it",
-            dir.display(),
-            root.display()
-        )
-    })?;
+    let below = dir.strip_prefix(&root).map_err(|_| outside(&dir, &root))?;
     let git = Git::at(&root);
-    let (baseline, since) = baseline(&git, &config.base).await?;
+    let (baseline, since) = baseline(&git, &config.base, "HEAD").await?;
     let pathspec = if below.as_os_str().is_empty() { Path::new(".") } else { below };
-    let files = files(&git, &baseline.revision, pathspec).await?;
-    let files =
-        files.into_iter().filter_map(|(path, kind)| Some((path.strip_prefix(below).ok()?.to_owned(), kind)));
-    Ok(Changes { files: files.collect(), dir, root, since, baseline })
+    let mut files = differing(&git, &[&baseline.revision], pathspec).await?;
+    untracked(&git, pathspec, &mut files).await?;
+    let files = under(below, files);
+    let tree = Tree::Disk { root: root.clone(), dir: dir.clone() };
+    Ok(Changes { files, tree, dir, root, since, baseline })
+}
+
+/// What a commit has that the base has not.
+async fn committed(config: &GateConfig, commit: &str) -> Result<Changes, String> {
+    for (what, name) in [("base", config.base.revision()), ("commit", commit)] {
+        git::check_ref(name).map_err(|why| format!("the {what} {name:?} is not a revision: {why}"))?;
+    }
+    let root = root(&config.repository).await?;
+    let dir = config.repository.join(&config.dir);
+    let dir = if dir.exists() { canonical(&dir)? } else { dir_in(&config.repository, &config.dir)? };
+    let below = dir.strip_prefix(&root).map_err(|_| outside(&dir, &root))?;
+    let git = Git::at(&root);
+    let (baseline, since) = baseline(&git, &config.base, commit).await?;
+    let pathspec = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+    let files = under(below, differing(&git, &[&baseline.revision, commit], pathspec).await?);
+    let tree = Tree::at(&git, commit, below).await?;
+    Ok(Changes { files, tree, dir, root, since, baseline })
+}
+
+/// The same files by their path below a directory.
+fn under(below: &Path, files: BTreeMap<PathBuf, ChangeKind>) -> BTreeMap<PathBuf, ChangeKind> {
+    let files = files.into_iter();
+    files.filter_map(|(path, kind)| Some((path.strip_prefix(below).ok()?.to_owned(), kind))).collect()
+}
+
+fn outside(dir: &Path, root: &Path) -> String {
+    format!(
+        "the migrations' directory {} lies outside the work tree {}; name one inside it",
+        dir.display(),
+        root.display()
+    )
+}
+
+fn short(commit: &str) -> String {
+    commit.chars().take(12).collect()
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, String> {
@@ -135,14 +184,17 @@ async fn root(repository: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// The commit to compare with, and how to speak of it.
-async fn baseline(git: &Git, base: &Base) -> Result<(Baseline, String), String> {
+/// The commit to compare `head` with, and how to speak of it.
+async fn baseline(git: &Git, base: &Base, head: &str) -> Result<(Baseline, String), String> {
     let commit = |name: &str| format!("{name}^{{commit}}");
     let verify = async |name: &str| {
         git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit(name)]).await
     };
-    let head = match verify("HEAD").await {
+    let head = match verify(head).await {
         Ok(head) => head,
+        Err(GitError::Failed { .. }) if head != "HEAD" => {
+            return Err(format!("the commit {} is unknown here; run git fetch origin", short(head)));
+        }
         Err(GitError::Failed { .. }) => {
             return Err("the repository has no commit yet; commit the migrations first".to_owned());
         }
@@ -169,7 +221,6 @@ async fn baseline(git: &Git, base: &Base) -> Result<(Baseline, String), String> 
         Err(GitError::Failed { code: 1, .. }) => return Err(no_merge_base(git, name).await),
         Err(error) => return Err(error.to_string()),
     };
-    let short = |commit: &str| commit.chars().take(12).collect::<String>();
     let found = if merge_base == tip {
         BaselineSource::Ref { name: name.clone() }
     } else {
@@ -209,21 +260,15 @@ async fn no_merge_base(git: &Git, base: &str) -> String {
     }
 }
 
-async fn files(git: &Git, base: &str, pathspec: &Path) -> Result<BTreeMap<PathBuf, ChangeKind>, String> {
-    let mut arguments: Vec<&std::ffi::OsStr> = Vec::new();
-    for word in [
-        "diff",
-        "--name-status",
-        "-z",
-        "--no-renames",
-        "--no-ext-diff",
-        "--ignore-submodules=none",
-        base,
-        "--",
-    ] {
-        arguments.push(word.as_ref());
-    }
-    arguments.push(pathspec.as_os_str());
+/// What differs between a commit and the work tree, or between two commits.
+async fn differing(
+    git: &Git,
+    commits: &[&str],
+    pathspec: &Path,
+) -> Result<BTreeMap<PathBuf, ChangeKind>, String> {
+    let words = ["diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=none"];
+    let mut arguments: Vec<&OsStr> = words.iter().chain(commits).map(OsStr::new).collect();
+    arguments.extend([OsStr::new("--"), pathspec.as_os_str()]);
     let output = git.run(&arguments).await.map_err(|error| error.to_string())?;
     let mut files = BTreeMap::new();
     let mut fields = git::paths(&output).into_iter();
@@ -236,6 +281,15 @@ async fn files(git: &Git, base: &str, pathspec: &Path) -> Result<BTreeMap<PathBu
         };
         files.insert(PathBuf::from(path), kind);
     }
+    Ok(files)
+}
+
+/// Adds what git does not know.
+async fn untracked(
+    git: &Git,
+    pathspec: &Path,
+    files: &mut BTreeMap<PathBuf, ChangeKind>,
+) -> Result<(), String> {
     // Ignored files too: a runner does not read .gitignore.
     let arguments =
         ["ls-files".as_ref(), "--others".as_ref(), "-z".as_ref(), "--".as_ref(), pathspec.as_os_str()];
@@ -251,5 +305,5 @@ async fn files(git: &Git, base: &str, pathspec: &Path) -> Result<BTreeMap<PathBu
         let kind = if before == Some(ChangeKind::Deleted) { ChangeKind::Edited } else { ChangeKind::Added };
         files.insert(PathBuf::from(path), kind);
     }
-    Ok(files)
+    Ok(())
 }

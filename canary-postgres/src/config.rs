@@ -16,6 +16,8 @@ pub struct GateConfig {
     pub dir: PathBuf,
     /// What the migrations are new against.
     pub base: Base,
+    /// The commit whose migrations are judged; those of the work tree when not set.
+    pub at: Option<String>,
     /// The tool that runs the migrations; found out from all files together when not set.
     pub convention: Option<Convention>,
     /// Grants for single refusals.
@@ -38,6 +40,7 @@ impl GateConfig {
             repository: repository.into(),
             dir: dir.into(),
             base: Base::from(Self::DEFAULT_BASE),
+            at: None,
             convention: None,
             allow: Vec::new(),
             force: None,

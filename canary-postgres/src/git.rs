@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// The longest one call may take.
@@ -75,6 +76,15 @@ impl Git {
     ///
     /// Nothing is written to the repository, nothing is fetched, and no program configured in it is started.
     pub(crate) async fn run<S: AsRef<OsStr> + Sync>(&self, arguments: &[S]) -> Result<Vec<u8>, GitError> {
+        self.run_with(arguments, Vec::new()).await
+    }
+
+    /// The same, with something to read from its standard input.
+    async fn run_with<S: AsRef<OsStr> + Sync>(
+        &self,
+        arguments: &[S],
+        input: Vec<u8>,
+    ) -> Result<Vec<u8>, GitError> {
         let call = arguments.first().map_or_else(String::new, |a| a.as_ref().to_string_lossy().into_owned());
         let mut command = Command::new("git");
         command.arg("-C").arg(&self.directory);
@@ -92,9 +102,22 @@ impl Git {
             .env("GIT_LITERAL_PATHSPECS", "1")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .stdin(Stdio::null())
+            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(DEADLINE, command.output())
+        let work = async {
+            let mut child = command.spawn()?;
+            let stdin = child.stdin.take();
+            let write = async {
+                if let Some(mut stdin) = stdin {
+                    // Who ends early says why on its standard error.
+                    let _unread = stdin.write_all(&input).await;
+                }
+            };
+            tokio::join!(child.wait_with_output(), write).0
+        };
+        let output = tokio::time::timeout(DEADLINE, work)
             .await
             .map_err(|_| GitError::Deadline(call.clone()))?
             .map_err(GitError::Start)?;
@@ -106,10 +129,91 @@ impl Git {
         Err(GitError::Failed { call, code: output.status.code().unwrap_or(-1), stderr })
     }
 
+    /// What a commit holds below a directory, which is given as a path below the work tree's root; `directory` must be that root.
+    pub(crate) async fn list(&self, commit: &str, below: &Path) -> Result<Vec<Listed>, GitError> {
+        let words = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit, "--"];
+        let mut arguments: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        if !below.as_os_str().is_empty() {
+            arguments.push(below.as_os_str());
+        }
+        let output = self.run(&arguments).await?;
+        let lines = output.split(|byte| *byte == 0).filter(|line| !line.is_empty());
+        lines
+            .map(|line| {
+                Listed::parse(line).ok_or_else(|| GitError::Failed {
+                    call: "ls-tree".to_owned(),
+                    code: 0,
+                    stderr: "its answer is not as expected".to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// The contents of some blobs, in their order.
+    pub(crate) async fn blobs(&self, objects: &[String]) -> Result<Vec<Vec<u8>>, GitError> {
+        if objects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = objects.iter().flat_map(|object| [object.as_bytes(), b"\n"].concat()).collect();
+        let output = self.run_with(&["cat-file", "--batch"], asked).await?;
+        let failed = || GitError::Failed {
+            call: "cat-file".to_owned(),
+            code: 0,
+            stderr: "a file of the commit is not in this clone".to_owned(),
+        };
+        let (mut rest, mut contents) = (output.as_slice(), Vec::with_capacity(objects.len()));
+        for _ in objects {
+            let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(failed)?;
+            let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+            // `<object> blob <size>`, the content, a line feed; or `<object> missing`.
+            let size = head.rsplit_once(" blob ").and_then(|(_, size)| size.parse::<usize>().ok());
+            let size = size.ok_or_else(failed)?;
+            contents.push(rest.get(end + 1..end + 1 + size).ok_or_else(failed)?.to_vec());
+            rest = rest.get(end + 2 + size..).ok_or_else(failed)?;
+        }
+        Ok(contents)
+    }
+
     /// Runs one subcommand and returns what it printed as one line.
     pub(crate) async fn line(&self, arguments: &[&str]) -> Result<String, GitError> {
         let output = self.run(arguments).await?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
+    }
+}
+
+/// An entry of a commit's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    mode: u32,
+    /// Its object's name.
+    pub(crate) object: String,
+    /// In bytes; 0 for what is no blob.
+    pub(crate) size: u64,
+    /// Its path below the root.
+    pub(crate) path: PathBuf,
+}
+
+impl Listed {
+    /// `<mode> <type> <object> <size>\t<path>` (git-ls-tree(1)).
+    fn parse(line: &[u8]) -> Option<Self> {
+        use std::os::unix::ffi::OsStringExt as _;
+        let tab = line.iter().position(|byte| *byte == b'\t')?;
+        let head = std::str::from_utf8(&line[..tab]).ok()?;
+        let mut words = head.split_whitespace();
+        let mode = u32::from_str_radix(words.next()?, 8).ok()?;
+        let object = words.nth(1)?.to_owned();
+        let size = words.next()?.parse().unwrap_or(0);
+        Some(Self { mode, object, size, path: OsString::from_vec(line[tab + 1..].to_vec()).into() })
+    }
+
+    /// Neither a link nor a submodule.
+    pub(crate) const fn is_file(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
+    /// A commit of another repository.
+    pub(crate) const fn is_submodule(&self) -> bool {
+        self.mode & 0o170_000 == 0o160_000
     }
 }
 

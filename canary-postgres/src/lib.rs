@@ -36,6 +36,7 @@ mod set;
 pub mod shadow;
 mod source;
 mod sql;
+mod tree;
 
 pub use config::{Base, Force, GateConfig};
 pub use contracts::{ContractStore, ContractStoreError, StoredContract};
@@ -44,5 +45,5 @@ pub use gate::MigrationFilesGate;
 pub use grants::{Allowance, GrantSyntax, GrantTarget};
 pub use rules::{BinaryFacts, KnownQuery, Locks, RequiredColumn};
 #[cfg(feature = "live")]
-pub use schema::{Examined, LOCK_FILE, SchemaGate};
+pub use schema::{Examined, JUDGED, LOCK_FILE, LiveSchemas, SchemaGate};
 pub use set::{MigrationFile, MigrationSet, SetError};

@@ -1,5 +1,6 @@
 //! Judges a set of changes: blocking, pure but for reading files.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,6 @@ use crate::convention::{Convention, Late, Role, foreign_markers, order, version}
 use crate::grants;
 use crate::rules::{Judge, Known, Place, Reading, rule};
 use crate::set::{Loaded, Texts};
-use crate::source;
 use crate::sql::parse::parse;
 use crate::sql::position::Span;
 
@@ -39,6 +39,7 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> R
             format!("new since {}", changes.since),
         ],
         judged: 0,
+        newest: newest(convention, changes, &loaded),
     };
     let mut files: Vec<(&PathBuf, ChangeKind)> =
         changes.files.iter().map(|(path, kind)| (path, *kind)).collect();
@@ -51,8 +52,9 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> R
     let Work { judge, mut evidence, judged, .. } = work;
     let mut findings = judge.into_findings();
     sort(&mut findings, &order_of);
+    let mut contents = Contents::of(config, changes);
     for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Refuse) {
-        let content = content_of(config, changes, &finding.file);
+        let content = contents.digest(&finding.file);
         finding.grant = grants::target(&finding.rule, &finding.file, &content).to_string();
     }
     let found_any = !findings.is_empty();
@@ -74,18 +76,34 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> R
 
 /// By file in the order they run, then by place; refusals before warnings about the same place.
 fn sort(findings: &mut [Finding], files: &[String]) {
-    let index = |file: &str| files.iter().position(|known| known == file).unwrap_or(usize::MAX);
+    let index: HashMap<&str, usize> =
+        files.iter().enumerate().map(|(at, file)| (file.as_str(), at)).collect();
+    let index = |file: &str| index.get(file).copied().unwrap_or(usize::MAX);
     findings.sort_by(|a, b| {
         let key = |f: &Finding| (index(&f.file), f.line, f.column, std::cmp::Reverse(f.severity));
         key(a).cmp(&key(b)).then_with(|| a.rule.cmp(&b.rule))
     });
 }
 
-/// The digest of what lies under a file's name as the operator writes it; of nothing when it is gone.
-fn content_of(config: &GateConfig, changes: &Changes, named: &str) -> Digest {
-    let found = changes.files.keys().find(|path| shown(&config.dir, path) == named);
-    found
-        .map_or_else(|| Digest::of(b"nothing"), |path| source::digest(&changes.root, &changes.dir.join(path)))
+/// The digests of what lies under files' names as the operator writes them, each read once.
+struct Contents<'a> {
+    changes: &'a Changes,
+    paths: HashMap<String, &'a PathBuf>,
+    read: HashMap<&'a PathBuf, Digest>,
+}
+
+impl<'a> Contents<'a> {
+    fn of(config: &GateConfig, changes: &'a Changes) -> Self {
+        let paths = changes.files.keys().map(|path| (shown(&config.dir, path), path)).collect();
+        Self { changes, paths, read: HashMap::new() }
+    }
+
+    /// Of a file that is gone: that of nothing.
+    fn digest(&mut self, named: &str) -> Digest {
+        let Some(path) = self.paths.get(named) else { return Digest::of(b"nothing") };
+        let changes = self.changes;
+        *self.read.entry(path).or_insert_with(|| changes.tree.digest(path))
+    }
 }
 
 /// A name with a line feed or an escape sequence in it must not forge lines of a report.
@@ -114,6 +132,16 @@ fn known(changes: &Changes, loaded: &Loaded) -> Known {
     known
 }
 
+/// The newest migration that the baseline has, with its version.
+fn newest(convention: Convention, changes: &Changes, loaded: &Loaded) -> Option<(Vec<u128>, PathBuf)> {
+    let readable = loaded.texts.iter().filter(|(_, text)| text.is_ok()).map(|(path, _)| path);
+    let known = readable.filter(|path| {
+        changes.files.get(*path) != Some(&ChangeKind::Added) && convention.role(path) == Role::Up
+    });
+    let (version, path) = known.filter_map(|path| Some((version(convention, path)?, path))).max()?;
+    Some((version, path.clone()))
+}
+
 struct Work<'a> {
     config: &'a GateConfig,
     changes: &'a Changes,
@@ -123,6 +151,8 @@ struct Work<'a> {
     evidence: Vec<String>,
     /// How many changes concern migrations that a deploy runs.
     judged: usize,
+    /// The newest migration that the baseline has.
+    newest: Option<(Vec<u128>, PathBuf)>,
 }
 
 impl Work<'_> {
@@ -132,8 +162,7 @@ impl Work<'_> {
 
     fn file(&mut self, path: &Path, kind: ChangeKind) {
         let named = self.named(path);
-        let on_disk = self.changes.dir.join(path);
-        if kind != ChangeKind::Deleted && on_disk.is_dir() {
+        if kind != ChangeKind::Deleted && self.changes.tree.is_directory(path) {
             self.judged += 1;
             self.note(
                 "unparsed-sql",
@@ -175,13 +204,7 @@ impl Work<'_> {
     /// A new migration whose version is below one that the baseline has.
     fn late(&mut self, path: &Path, named: &str) {
         let Some(own) = version(self.convention, path) else { return };
-        let readable = self.loaded.texts.iter().filter(|(_, text)| text.is_ok()).map(|(other, _)| other);
-        let known = readable.filter(|other| {
-            self.changes.files.get(*other) != Some(&ChangeKind::Added)
-                && self.convention.role(other) == Role::Up
-        });
-        let newest = known.filter_map(|other| Some((version(self.convention, other)?, other))).max();
-        let Some((_, newest)) = newest.filter(|(newest, _)| *newest > own) else { return };
+        let Some((_, newest)) = self.newest.as_ref().filter(|(newest, _)| *newest > own) else { return };
         let convention = self.convention;
         let (severity, then) = match convention.late() {
             Late::Applied => (Severity::Warn, format!("{convention} applies it after that one")),
@@ -284,7 +307,7 @@ fn digest(convention: Convention, changes: &Changes, texts: &Texts) -> Digest {
 }
 
 fn content(changes: &Changes, path: &Path) -> String {
-    let text = source::read(&changes.root, &changes.dir.join(path));
+    let text = changes.tree.read(path);
     text.map_or_else(|_| "-".to_owned(), |text| Digest::of(text.as_bytes()).to_string())
 }
 

@@ -10,7 +10,7 @@ use crate::config::GateConfig;
 use crate::convention::{
     Convention, Detected, Project, Role, SectionError, Up, detect, has_extension, order,
 };
-use crate::source::{self, Unreadable};
+use crate::source::Unreadable;
 
 /// Texts of the files below the migrations' directory.
 pub(crate) type Texts = BTreeMap<PathBuf, Result<String, Unreadable>>;
@@ -126,11 +126,11 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Reads every `.sql` file below the directory and finds the convention.
     pub(crate) fn read(config: &GateConfig, changes: &Changes) -> Result<Self, String> {
-        let listed = if changes.dir.exists() { source::list(&changes.dir)? } else { Vec::new() };
+        let listed = changes.tree.list()?;
         let sql = listed.into_iter().filter(|path| has_extension(path, "sql"));
         let texts: Texts = sql
             .map(|path| {
-                let text = source::read(&changes.root, &changes.dir.join(&path));
+                let text = changes.tree.read(&path);
                 (path, text)
             })
             .collect();
@@ -147,8 +147,7 @@ impl Loaded {
     /// What a deploy runs of a file.
     pub(crate) fn up(&self, changes: &Changes, path: &Path, text: &str) -> Result<Up, SectionError> {
         let convention = self.detected.convention;
-        let side = convention.side_file(&changes.dir.join(path));
-        let side = side.and_then(|side| source::read(&changes.root, &side).ok());
+        let side = convention.side_file(path).and_then(|side| changes.tree.read(&side).ok());
         convention.read(text, side.as_deref())
     }
 }

@@ -10,7 +10,7 @@ use canary_core::fleet::Digest;
 pub(crate) const MAX_BYTES: u64 = 10 << 20;
 
 /// The most files below a migrations' directory.
-const MAX_FILES: usize = 100_000;
+pub(crate) const MAX_FILES: usize = 100_000;
 
 /// A file that cannot be judged, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,11 @@ pub(crate) fn read(root: &Path, path: &Path) -> Result<String, Unreadable> {
     if facts.len() > MAX_BYTES {
         return Err(Unreadable::TooLarge(facts.len()));
     }
-    let bytes = fs::read(&real).map_err(io)?;
+    text(fs::read(&real).map_err(io)?)
+}
+
+/// A file's bytes as text.
+pub(crate) fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let lines = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();

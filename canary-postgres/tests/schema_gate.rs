@@ -221,3 +221,81 @@ fn the_old_binary_comes_back_only_to_a_schema_it_works_with() {
         undecided(&seen.review).contains("which revision the binary that is to come back was built from")
     );
 }
+
+#[test]
+fn what_has_run_is_what_the_running_revision_brought_wherever_the_work_tree_stands() {
+    let repository = service(&["SELECT id, legacy FROM users"]);
+    repository.write("migrations/2_add.sql", "CREATE TABLE fresh (id int);\n");
+    repository.commit("adds");
+    let adds = repository.revision();
+    repository.write("migrations/3_drop.sql", "ALTER TABLE users DROP COLUMN legacy;\n");
+    repository.commit("drops");
+    let drops = repository.revision();
+    let gate = gate(config(&repository));
+    let from = Provenance { revision: Some("running".parse().unwrap()), phase: None };
+    let back = |revisions: &[(&str, Option<&str>)]| Release {
+        direction: ReleaseDirection::Back,
+        from: from.clone(),
+        running: revisions
+            .iter()
+            .map(|(node, revision)| RunsWhere {
+                revision: revision.map(|revision| revision.parse().unwrap()),
+                ..runs(node, b"new")
+            })
+            .collect(),
+        ..Release::new("api".parse().unwrap(), Digest::of(b"old"))
+    };
+    let asked = |revisions: &[(&str, Option<&str>)]| examine(&gate, &back(revisions)).review;
+    let dropped = ["drop-column migrations/3_drop.sql:1"];
+
+    // The drop is in the work tree, and no node runs it.
+    let open = asked(&[("api-1", Some(&adds)), ("api-2", Some(&adds))]);
+    assert_eq!(open.verdict, GateVerdict::Pass, "{:#?}", open.findings);
+    let says = format!("those of {}, which runs, read from git", &adds[..12]);
+    assert!(open.evidence[0].ends_with(&says), "{:?}", open.evidence);
+
+    // One node runs it, and the work tree has been put back.
+    repository.git(&["checkout", "-q", &adds]);
+    repository.write("migrations/4_rename.sql", "ALTER TABLE users RENAME COLUMN email TO mail;\n");
+    let closed = asked(&[("api-1", Some(&adds)), ("api-2", Some(&drops))]);
+    assert_eq!(refused(&closed), dropped);
+    assert!(closed.evidence[0].contains(&drops[..12]), "{:?}", closed.evidence);
+    let same = asked(&[("api-1", Some("running"))]);
+    assert!(matches!(same.verdict, GateVerdict::NothingNew { .. }), "{:#?}", same.verdict);
+
+    // Where the record does not tell, the work tree stands, and it is said why.
+    for (running, why) in [
+        (&[][..], "nothing is known of what runs"),
+        (&[("api-1", Some(adds.as_str())), ("api-2", None)], "no revision of what api-2 runs"),
+        (&[("api-1", Some("0123456789012345678901234567890123456789"))], "is not in this clone"),
+    ] {
+        let review = asked(running);
+        assert_eq!(refused(&review), ["rename-column migrations/4_rename.sql:1"]);
+        assert!(review.evidence[0].contains("the work tree") && review.evidence[0].contains(why));
+    }
+    repository.git(&["checkout", "-q", "-b", "aside", "running"]);
+    repository.commit("aside");
+    let aside = repository.revision();
+    let apart = asked(&[("api-1", Some(&adds)), ("api-2", Some(&aside))]);
+    assert!(apart.evidence[0].contains("none holds the others"), "{:?}", apart.evidence);
+}
+
+#[test]
+fn the_old_binary_is_tried_on_the_schema_of_what_runs() {
+    let repository = service(&["SELECT id, legacy FROM users"]);
+    repository.write("migrations/2_drop.sql", "ALTER TABLE users DROP COLUMN legacy;\n");
+    repository.commit("drops");
+    let drops = repository.revision();
+    repository.git(&["checkout", "-q", "running"]);
+    let gate = gate(config(&repository)).with_shadow(Shadow::default());
+    let running = RunsWhere { revision: Some(drops.parse().unwrap()), ..runs("api-1", b"new") };
+    let back = Release {
+        direction: ReleaseDirection::Back,
+        from: Provenance { revision: Some("running".parse().unwrap()), phase: None },
+        running: vec![running],
+        ..Release::new("api".parse().unwrap(), Digest::of(b"old"))
+    };
+    let seen = examine(&gate, &back);
+    assert_eq!(refused(&seen.review), ["query-fails migrations/2_drop.sql:0"], "{:#?}", seen.review);
+    assert_eq!(seen.review.findings[0].sqlstates, ["42703"]);
+}

@@ -63,6 +63,9 @@ impl Context<'_> {
             ..Release::new(spec.service.clone(), digest)
         };
         let review = backends.review(&gate, &release, order).await.map_err(|error| explain(&error))?;
+        for judged in review.evidence.iter().filter(|line| line.starts_with(canary_postgres::JUDGED)) {
+            self.screen.note(judged);
+        }
         match &review.verdict {
             GateVerdict::Refused => {
                 let refused = review.findings.iter().filter(|finding| finding.severity == Severity::Refuse);

@@ -67,7 +67,7 @@ fn traced(trace: &Trace, paint: Paint) -> String {
         .map(|lock| format!("{} on {} (blocks {})", lock.mode, lock.table, lock.mode.blocks()))
         .collect();
     let locks = match (trace.locks_seen, locks.is_empty()) {
-        (false, _) => "runs outside of transactions, its locks were not seen".to_owned(),
+        (false, _) => "runs outside of transactions, not every lock was seen".to_owned(),
         (true, true) => "no lock more".to_owned(),
         (true, false) => locks.join(", "),
     };

@@ -18,7 +18,7 @@ pub(super) use judges::idle;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 21] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 22] = [
         target_fits,
         canary_is_no_peer,
         pauses_follow_nodes,
@@ -37,6 +37,7 @@ pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Proble
         subject_needs_a_label,
         expressions_need_prometheus,
         certificates_come_together,
+        shadow_server_is_named,
         local::nodes_are_named,
         local::nodes_have_addresses,
         local::addresses_differ,
@@ -223,6 +224,16 @@ fn expressions_need_prometheus(layers: &Layers) -> Option<Problem> {
         ),
         "remove those [[sli]] entries, or set watch.source to \"prometheus\"",
     ))
+}
+
+fn shadow_server_is_named(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::MigrationsShadow, Key::MigrationsShadowUrlFile, Key::MigrationsShadowUrlVariable];
+    let named = keys[1..].iter().any(|key| layers.resolved(*key).value.is_some());
+    if !sound(layers, &keys) || named || layers.text(keys[0]).given() != "server" {
+        return None;
+    }
+    let message = format!("{}: nothing says which server", said(layers, keys[0]));
+    Some(Problem::new(message, "name the file with its address by migrations.shadow_url_file"))
 }
 
 fn certificates_come_together(layers: &Layers) -> Option<Problem> {

@@ -19,6 +19,19 @@ pub enum UrlSource {
     },
 }
 
+impl UrlSource {
+    /// The address.
+    ///
+    /// # Errors
+    /// What is wrong with it, without its text.
+    pub fn read(&self) -> Result<DatabaseUrl, BadDatabaseUrl> {
+        match self {
+            Self::File(path) => DatabaseUrl::read(path),
+            Self::Variable { url, .. } => url.as_ref().clone(),
+        }
+    }
+}
+
 /// The live schemas to check.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {

@@ -20,7 +20,7 @@ pub(super) use list::budget;
 use read::nodes;
 use read::{
     choice, count, file, file_name, flag, git_ref, one_of, part, project, ratio, remote, role,
-    seconds_number, time, words,
+    seconds_number, shadow, time, words,
 };
 
 use super::address::{self, HaproxyAddress};
@@ -74,6 +74,8 @@ pub enum Kind {
     Project,
     /// A role of PostgreSQL.
     Role,
+    /// Where shadow runs are made.
+    Shadow,
     /// A git reference.
     GitRef,
     /// A revision of the sources, by which a release is known.
@@ -174,6 +176,7 @@ impl Kind {
             Self::HttpPath => "HTTP PATH".to_owned(),
             Self::Url | Self::SecureUrl => "URL".to_owned(),
             Self::Address => "ADDRESS".to_owned(),
+            Self::Shadow => "off|local|server|URL".to_owned(),
             Self::GitRef => "REF".to_owned(),
             Self::Revision => "REVISION".to_owned(),
             Self::Words => "TEXT".to_owned(),
@@ -255,6 +258,7 @@ impl Kind {
             Self::Address => Value::Address(address::haproxy(text)?),
             Self::Project => Value::Text(project(text)?),
             Self::Role => Value::Text(role(text)?),
+            Self::Shadow => Value::Text(shadow(text)?),
             Self::GitRef => Value::Text(git_ref(text)?),
             Self::Words => Value::Text(words(text)?),
             Self::Time { min, max, plain_seconds } => {
@@ -290,6 +294,9 @@ impl Kind {
             Self::Address => "unix:/path, tcp:host:port or instance:name:/path".to_owned(),
             Self::Project => "a project's name, such as default".to_owned(),
             Self::Role => "a role of PostgreSQL, such as api".to_owned(),
+            Self::Shadow => {
+                "off, local, server, or an address such as postgres://canary@db-test/postgres".to_owned()
+            }
             Self::GitRef => "a branch, tag or commit, such as origin/main".to_owned(),
             Self::Revision => "a commit or tag, such as v1.4.2".to_owned(),
             Self::Words => "a few words".to_owned(),

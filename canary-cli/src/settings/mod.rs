@@ -10,6 +10,7 @@
 mod address;
 mod build;
 mod check;
+mod choices;
 mod database;
 mod file;
 pub mod flags;
@@ -40,6 +41,7 @@ use canary_postgres::Allowance;
 use clap::ArgMatches;
 
 pub use address::HaproxyAddress;
+pub use choices::CONVENTIONS;
 pub use database::{DatabaseSettings, UrlSource};
 pub(crate) use kind::assignment;
 pub use kind::{Assignments, Kind, Reason, Value};
@@ -47,7 +49,7 @@ pub(crate) use layers::NamedNodes;
 pub use layers::{Layers, Resolved};
 pub use origin::Origin;
 pub(crate) use origin::position;
-pub use table::{CONVENTIONS, Fallback, Key, SETTINGS, Setting};
+pub use table::{Fallback, Key, SETTINGS, Setting};
 pub(crate) use template::{found_as_json, template};
 
 use crate::backend::{FleetBackend, OwnSettings, Registry};
@@ -212,8 +214,24 @@ pub enum SourceSettings {
     },
 }
 
+/// Where migrations are run on a copy of the schema.
+#[derive(Debug, Clone)]
+pub enum ShadowPlace {
+    /// Nowhere.
+    Off,
+    /// In a throw-away server.
+    Local,
+    /// On a server that is there already.
+    Server {
+        /// The setting that says where.
+        key: Key,
+        /// Its address.
+        url: UrlSource,
+    },
+}
+
 /// The migrations to judge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MigrationSettings {
     /// The directory.
     pub dir: PathBuf,
@@ -229,8 +247,10 @@ pub struct MigrationSettings {
     pub locks_only_warn: bool,
     /// Grants for single refusals; of the command line alone.
     pub allow: Vec<Allowance>,
-    /// Whether they are run on a copy of the schema.
-    pub shadow: bool,
+    /// Where they are run on a copy of the schema.
+    pub shadow: ShadowPlace,
+    /// Whether that is a copy of the live schemas where a database is named.
+    pub shadow_of_live: bool,
     /// The role that the service connects as.
     pub shadow_role: Option<String>,
     /// Whether a clean shadow run lifts refusals of drops.

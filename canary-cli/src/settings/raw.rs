@@ -62,6 +62,10 @@ pub(super) fn shown(kind: &Kind, text: &str) -> String {
     let text = match kind {
         // What stands after the names is often a secret.
         Kind::Assignments => return "…".to_owned(),
+        // A password may be anywhere in it.
+        Kind::Shadow => {
+            text.split_once("://").map_or_else(|| text.to_owned(), |(scheme, _)| format!("{scheme}://…"))
+        }
         Kind::Url | Kind::SecureUrl | Kind::Address => address::without_password(text),
         _ => text.to_owned(),
     };

@@ -154,6 +154,7 @@ fn shape(kind: &Kind) -> Value {
         Kind::Address => matching("^(unix:/|tcp:[^:]|instance:[A-Za-z0-9])"),
         Kind::Project => matching("^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$"),
         Kind::Role => matching("^[A-Za-z0-9_][A-Za-z0-9_$.@-]{0,62}$"),
+        Kind::Shadow => matching("^(off|local|server|postgres(ql)?://.+)$"),
         Kind::GitRef => matching("^[^-]"),
         Kind::Words => json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
         Kind::Time { min, .. } if min.is_zero() => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use canary_core::analysis::odds::SHORTEST_HISTORY;
 use canary_core::spec::defaults;
 
+use super::choices::{CONVENTIONS, PHASES, PROOFS, SHADOW_BASES};
 use super::kind::Kind;
 
 /// What holds when nobody says anything.
@@ -362,8 +363,15 @@ settings! {
     /// Lets refused migrations pass, by name and with the reason on record.
     ForceMigrate = "migrations.force", "FORCE_MIGRATE", "force-migrate", Kind::Flag, Text("false");
 
-    /// Also runs new migrations on a copy of the schema, in a throw-away PostgreSQL server: off or local.
-    MigrationsShadow = "migrations.shadow", "CANARY_SHADOW", "shadow", Kind::Choice(SHADOWS), Text("off");
+    /// Also runs new migrations on a copy of the schema: off, local (a throw-away server), server, or its address.
+    MigrationsShadow = "migrations.shadow", "CANARY_SHADOW", "shadow", Kind::Shadow, Text("off");
+    /// A file with the address of the shadow server, which is a secret where it has a password.
+    MigrationsShadowUrlFile = "migrations.shadow_url_file", "CANARY_SHADOW_URL_FILE", "shadow-url-file", Kind::File, Unset;
+    /// The name of an environment variable that holds the address of the shadow server instead.
+    MigrationsShadowUrlVariable = "migrations.shadow_url_variable", "CANARY_SHADOW_URL_VARIABLE", "shadow-url-variable",
+        Kind::Words, Unset;
+    /// What shadow runs start from: auto (the live schemas where a database is named), or the older migrations, replayed.
+    MigrationsShadowBase = "migrations.shadow_base", "CANARY_SHADOW_BASE", "shadow-base", Kind::Choice(SHADOW_BASES), Text("auto");
     /// The role the service connects as when it does not own the tables; shadow runs then see its privileges.
     MigrationsShadowRole = "migrations.shadow_role", "CANARY_SHADOW_ROLE", "shadow-role", Kind::Role, Unset;
     /// Whether a clean shadow run makes warnings of refused drops in a release of the phase contract: strict or accept.
@@ -469,30 +477,3 @@ settings! {
     /// Why the change is made, for the record.
     Reason = "reason", "CANARY_REASON", "reason", Kind::Words, Unset;
 }
-
-/// The parts that a release can have in a change of the schema.
-const PHASES: &[&str] = &["expand", "migrate", "contract"];
-
-/// Where shadow runs are made.
-const SHADOWS: &[&str] = &["off", "local"];
-
-/// What a shadow run's proof is worth.
-const PROOFS: &[&str] = &["strict", "accept"];
-
-/// The conventions of migration files that can be named.
-pub const CONVENTIONS: &[&str] = &[
-    "auto",
-    "sqlx",
-    "diesel",
-    "golang-migrate",
-    "goose",
-    "dbmate",
-    "sql-migrate",
-    "refinery",
-    "tern",
-    "flyway",
-    "liquibase",
-    "atlas",
-    "psql",
-    "plain",
-];

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use canary_core::traits::{BackendError, CheckAsk, CheckReport, ReleaseCheck};
+use canary_postgres::LiveSchemas;
 use canary_postgres::checks::{SchemaCheckConfig, SchemaChecks};
 use canary_postgres::contract::Contract;
 use canary_postgres::live::{DatabaseUrl, Session};
 use canary_postgres::routing::{Routing, SchemaPattern};
+use canary_postgres::shadow::{NamedServer, ShadowServer};
 
 use super::unusable;
 use crate::error::{CommandError, ErrorKind, chain};
-use crate::settings::{DatabaseSettings, Key, Settings, UrlSource};
+use crate::settings::{DatabaseSettings, Key, Settings, ShadowPlace, UrlSource};
 
 /// What is checked on live schemas; `None` when no database is named.
 ///
@@ -21,21 +23,9 @@ use crate::settings::{DatabaseSettings, Key, Settings, UrlSource};
 /// An address, a pattern or a contract that cannot be used.
 pub(crate) fn schema_checks(settings: &Settings) -> Result<Option<SchemaCheckConfig>, CommandError> {
     let database = &settings.database;
-    let (key, url) = match &database.url {
-        None => return Ok(None),
-        Some(UrlSource::File(path)) => (Key::DatabaseUrlFile, DatabaseUrl::read(path)),
-        Some(UrlSource::Variable { url, .. }) => (Key::DatabaseUrlVariable, url.as_ref().clone()),
-    };
-    let url = url.map_err(|error| unusable(settings, key, &error))?;
+    let Some(url) = live_database(settings)? else { return Ok(None) };
     let mut config = SchemaCheckConfig::new(url, routing(settings)?);
-    config.session = Session {
-        statement_timeout: database.statement_timeout,
-        lock_timeout: database.lock_timeout,
-        // Longer than the server takes to give up by itself.
-        call_timeout: database.statement_timeout + Duration::from_secs(10),
-        role: database.role.clone(),
-        ..Session::default()
-    };
+    config.session = session(database);
     config.connections = database.connections;
     config.search_path.clone_from(&database.search_path);
     config.contract = contract(settings)?.map(Arc::new);
@@ -48,6 +38,53 @@ pub(crate) fn schema_checks(settings: &Settings) -> Result<Option<SchemaCheckCon
     (config.instances, config.reserve) = (database.instances, database.reserve);
     config.limit = database.limit;
     Ok(Some(config))
+}
+
+/// Where the live schemas are; `None` when no database is named.
+fn live_database(settings: &Settings) -> Result<Option<DatabaseUrl>, CommandError> {
+    let Some(source) = &settings.database.url else { return Ok(None) };
+    let key = match source {
+        UrlSource::File(_) => Key::DatabaseUrlFile,
+        UrlSource::Variable { .. } => Key::DatabaseUrlVariable,
+    };
+    source.read().map(Some).map_err(|error| unusable(settings, key, &error))
+}
+
+fn session(database: &DatabaseSettings) -> Session {
+    Session {
+        statement_timeout: database.statement_timeout,
+        lock_timeout: database.lock_timeout,
+        // Longer than the server takes to give up by itself.
+        call_timeout: database.statement_timeout + Duration::from_secs(10),
+        role: database.role.clone(),
+        ..Session::default()
+    }
+}
+
+/// Where shadow runs are made; `None` where there are none. A named server is never one that the live schemas are on.
+pub(super) fn shadow_server(settings: &Settings) -> Result<Option<ShadowServer>, CommandError> {
+    let (key, source) = match &settings.migrations.shadow {
+        ShadowPlace::Off => return Ok(None),
+        ShadowPlace::Local => return Ok(Some(ShadowServer::default())),
+        ShadowPlace::Server { key, url } => (*key, url),
+    };
+    let url = source.read().map_err(|error| unusable(settings, key, &error))?;
+    let live = live_database(settings)?.into_iter().collect();
+    Ok(Some(ShadowServer::Named(Box::new(NamedServer { url, live }))))
+}
+
+/// The live schemas that shadow runs start from; `None` when no database is named.
+pub(super) fn live_schemas(settings: &Settings) -> Result<Option<LiveSchemas>, CommandError> {
+    let database = &settings.database;
+    let Some(url) = live_database(settings)? else { return Ok(None) };
+    Ok(Some(LiveSchemas {
+        url,
+        session: session(database),
+        routing: routing(settings)?,
+        search_path: database.search_path.clone(),
+        connections: database.connections,
+        most: LiveSchemas::MOST,
+    }))
 }
 
 fn routing(settings: &Settings) -> Result<Routing, CommandError> {

@@ -147,6 +147,36 @@ async fn who_was_replaced_writes_nothing_more() {
     assert!(!path.with_extension("lease").exists(), "a lease that is not ours is not given back");
 }
 
+/// Lines as they were written before findings told their span, source, object, codes, queries, steps and grant, and grants their file.
+const BEFORE_SPANS: &str = include_str!("tests/before-spans.jsonl");
+
+#[tokio::test]
+async fn lines_from_before_findings_said_more_still_read_verify_and_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    std::fs::write(&path, BEFORE_SPANS).unwrap();
+    let old = read(&path).unwrap();
+    let Entry::GateReviewed { review, .. } = &old.records[2].entry else { panic!("{:?}", old.records) };
+    let [finding] = review.findings.as_slice() else { panic!("{:?}", review.findings) };
+    assert_eq!(
+        (finding.place().as_str(), finding.rule.as_str()),
+        ("migrations/2_drop.sql:3:5", "drop-column")
+    );
+    assert_eq!((finding.end_line, finding.end_column, finding.grant.as_str()), (0, 0, ""));
+    assert!(finding.source.is_empty() && finding.steps.is_empty() && finding.sqlstates.is_empty());
+    assert!(review.permit().is_some() && review.baseline.is_none());
+
+    let journal = FileJournal::open(&path, &writer("ben"), [2; 16], clock()).unwrap();
+    journal.append(refused("later")).await.unwrap();
+    drop(journal);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with(BEFORE_SPANS), "what was written stays as it was");
+    assert_eq!(read(&path).unwrap().records.len(), old.records.len() + 2);
+    std::fs::write(&path, text.replace("drops column email", "drops column emai1")).unwrap();
+    let error = read(&path).unwrap_err().to_string();
+    assert!(error.contains("its hash does not match its body"), "{error}");
+}
+
 #[tokio::test]
 async fn every_flipped_byte_is_found() {
     let dir = tempfile::tempdir().unwrap();

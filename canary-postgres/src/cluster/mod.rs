@@ -25,7 +25,9 @@ pub use config::ClusterConfig;
 pub use error::ClusterError;
 pub use leftovers::{Leftover, remove_leftovers};
 
+use crate::live::quote_identifier;
 use keeper::Keeper;
+pub(crate) use programs::Programs;
 
 /// The superuser of every throw-away server.
 const SUPERUSER: &str = "postgres";
@@ -125,7 +127,7 @@ impl Cluster {
     /// # Errors
     /// What the server answered: the name is taken (42P04), the disk is full.
     pub async fn create_database(&self, name: &str) -> Result<(), ClusterError> {
-        self.administer(&format!("CREATE DATABASE {}", quoted(name))).await
+        self.administer(&format!("CREATE DATABASE {}", quote_identifier(name))).await
     }
 
     /// Makes a copy of a database, which nobody may be connected to.
@@ -133,7 +135,12 @@ impl Cluster {
     /// # Errors
     /// What the server answered: the name is taken (42P04), the template is in use (55006).
     pub async fn copy_database(&self, template: &str, name: &str) -> Result<(), ClusterError> {
-        self.administer(&format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template))).await
+        self.administer(&format!(
+            "CREATE DATABASE {} TEMPLATE {}",
+            quote_identifier(name),
+            quote_identifier(template)
+        ))
+        .await
     }
 
     /// Removes a database, with whoever is connected to it; one that is not there is fine.
@@ -141,7 +148,7 @@ impl Cluster {
     /// # Errors
     /// What the server answered.
     pub async fn drop_database(&self, name: &str) -> Result<(), ClusterError> {
-        self.administer(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name))).await
+        self.administer(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_identifier(name))).await
     }
 
     async fn administer(&self, statement: &str) -> Result<(), ClusterError> {
@@ -166,11 +173,6 @@ impl Cluster {
     pub async fn stop(mut self) -> Result<(), ClusterError> {
         self.keeper.stop().await
     }
-}
-
-/// A name as an SQL identifier.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Everything but unreserved characters as `%XX`.

@@ -78,19 +78,19 @@ impl Up {
     }
 
     pub(crate) fn queries_of(&self, part: &Part, script: &Script) -> Vec<Range<usize>> {
-        let inside = |span: &Span| part.range.start <= span.start && span.end <= part.range.end;
         let cut = match part.splitting {
             Splitting::Whole => vec![part.range.clone()],
             Splitting::Lines => lines(&self.text, &part.range),
             Splitting::Statements => {
-                let spans = script.statements.iter().map(|statement| statement.span).filter(inside);
-                spans.map(|span| span.start..span.end).collect()
+                let spans = script.within(&part.range).iter().map(|statement| statement.span);
+                spans.filter(|span| span.end <= part.range.end).map(|span| span.start..span.end).collect()
             }
         };
         let holds_sql = |range: &Range<usize>| {
-            let spans = script.statements.iter().map(|statement| statement.span);
-            let overlaps = spans.filter(|s| s.start < range.end && range.start < s.end).count();
-            overlaps > 0 || !script.errors.is_empty() && !self.text[range.clone()].trim().is_empty()
+            // Statements stand in order and do not overlap.
+            let first = script.statements.partition_point(|statement| statement.span.end <= range.start);
+            let overlaps = script.statements.get(first).is_some_and(|s| s.span.start < range.end);
+            overlaps || !script.errors.is_empty() && !self.text[range.clone()].trim().is_empty()
         };
         cut.into_iter().filter(holds_sql).collect()
     }

@@ -138,6 +138,25 @@ impl DatabaseUrl {
         self.config.get_dbname().or_else(|| self.config.get_user()).unwrap_or("")
     }
 
+    /// Whether a password is part of it.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
+    /// Every host, address or directory of sockets it names, each with its port.
+    pub(crate) fn addresses(&self) -> Vec<(String, u16)> {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.to_ascii_lowercase(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let numbers = self.config.get_hostaddrs().iter().map(ToString::to_string);
+        let ports = self.config.get_ports();
+        let port = |at: usize| ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432);
+        let named: Vec<_> = hosts.enumerate().map(|(at, host)| (host, port(at))).collect();
+        named.into_iter().chain(numbers.enumerate().map(|(at, host)| (host, port(at)))).collect()
+    }
+
     pub(crate) fn config(&self) -> Config {
         self.config.clone()
     }
@@ -219,6 +238,18 @@ mod tests {
             let url = DatabaseUrl::parse(text).unwrap();
             assert_eq!((url.to_string(), url.tls), (shown.to_owned(), tls));
         }
+    }
+
+    #[test]
+    fn names_every_address() {
+        let of = |text: &str| {
+            let url = DatabaseUrl::parse(text).unwrap();
+            let each: Vec<_> = url.addresses().iter().map(|(host, port)| format!("{host} {port}")).collect();
+            (each.join(", "), url.has_password())
+        };
+        assert_eq!(of("postgres://u:p@A.lxd,b:6000/d"), ("a.lxd 5432, b 6000".to_owned(), true));
+        assert_eq!(of("postgres:///d?host=/run/pg&port=6543&user=u"), ("/run/pg 6543".to_owned(), false));
+        assert_eq!(of("postgres://u@db/d?hostaddr=10.0.0.1"), ("db 5432, 10.0.0.1 5432".to_owned(), false));
     }
 
     #[test]

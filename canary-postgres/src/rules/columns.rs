@@ -120,7 +120,13 @@ impl Judge {
 
     /// Writes must keep to something new: a warning that names the queries which write there; nothing where none does.
     pub(super) fn restricted(&mut self, at: At<'_>, table: &Name, what: &str) {
-        let breaks = self.facts.writing(&table.object);
+        let mut breaks = self.facts.writing(&table.object);
+        // Whoever deletes or renumbers a row of the other table of a foreign key is held up by it as well.
+        if let EffectKind::AddConstraint { parent: Some(parent), .. } = &at.effect.kind {
+            breaks.extend(self.facts.writing(&parent.object));
+            breaks.sort_unstable();
+            breaks.dedup();
+        }
         if breaks.is_empty() && self.facts.complete() {
             return;
         }

@@ -84,16 +84,17 @@ impl Judge {
             let span = Span { start: span.start, end };
             self.note(place, rule("unparsed-sql"), None, span, &what);
         }
-        let mut part = usize::MAX;
+        let (mut part, mut wraps) = (usize::MAX, false);
         for statement in &script.statements {
-            let at =
-                place.parts.iter().rposition(|part| part.range.start <= statement.span.start).unwrap_or(0);
+            // The parts stand in order.
+            let before = place.parts.partition_point(|part| part.range.start <= statement.span.start);
+            let at = before.saturating_sub(1);
             let within = place.parts.get(at);
             if at != part {
                 part = at;
+                wraps = within.is_some_and(|part| self::wraps(place.convention, part, script));
                 self.next_transaction();
             }
-            let wraps = within.is_some_and(|part| wraps(place.convention, part, script));
             let alone = within.is_some_and(|part| part.transaction == Transaction::None);
             if alone && !wraps && !self.begun {
                 self.next_transaction();
@@ -145,7 +146,8 @@ impl Judge {
     }
 
     /// Everything found, in the order of files and statements.
-    pub(crate) fn into_findings(self) -> Vec<Finding> {
+    pub(crate) fn into_findings(mut self) -> Vec<Finding> {
+        self.tell_waits();
         self.findings
     }
 
@@ -243,7 +245,7 @@ impl Judge {
 
 /// Whether the runner, or the server on its own, puts a transaction around each statement of a part.
 fn wraps(convention: Convention, part: &Part, script: &Script) -> bool {
-    let inside = || script.statements.iter().filter(|s| part.range.contains(&s.span.start));
+    let inside = || script.within(&part.range).iter();
     let alone = |s: &Statement| s.effects.iter().any(|e| matches!(e.kind, EffectKind::Concurrently));
     match part.transaction {
         // Flyway sees which statements cannot be in a transaction, and runs a file of nothing else without one.

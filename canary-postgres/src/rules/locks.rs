@@ -6,6 +6,9 @@ use super::judge::{At, Judge};
 use crate::sql::name::Name;
 use crate::sql::statement::{Class, ConstraintKind, EffectKind};
 
+/// The most files that are named beside the first.
+const NAMED: usize = 8;
+
 /// What a transaction has locked so far.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
@@ -13,6 +16,16 @@ pub(crate) struct Window {
     told_timeout: bool,
     told_wide: bool,
     tables: BTreeSet<Name>,
+    waits: Waits,
+}
+
+/// Where the set locks without a timeout: said once, at the first place, with the other files named.
+#[derive(Debug, Default)]
+struct Waits {
+    /// The finding, by its place among all.
+    finding: Option<usize>,
+    /// The first place of each file after the first.
+    others: Vec<String>,
 }
 
 impl Window {
@@ -36,7 +49,7 @@ impl Judge {
         let old: Vec<Name> = locks.into_iter().filter(|name| !self.is_new_table(name)).cloned().collect();
         if let (Some(table), false, false) = (old.first(), self.window.timeout, self.window.told_timeout) {
             self.window.told_timeout = true;
-            self.found(at, "lock-timeout-missing", &format!("locks {table} with no lock_timeout set"));
+            self.waits(at, table);
         }
         let held = self.window.tables.iter().next().cloned();
         let other = old.iter().find(|name| !self.window.tables.contains(*name)).cloned();
@@ -55,6 +68,29 @@ impl Judge {
             }
         }
         self.window.tables.extend(old);
+    }
+
+    /// A file's first lock without a timeout.
+    fn waits(&mut self, at: At<'_>, table: &Name) {
+        if self.window.waits.finding.is_some() {
+            let place = format!("{}:{}", at.place.file, self.line_of(at));
+            self.window.waits.others.push(place);
+            return;
+        }
+        self.window.waits.finding = Some(self.findings.len());
+        self.found(at, "lock-timeout-missing", &format!("locks {table} with no lock_timeout set"));
+    }
+
+    /// Adds the other files to what was said of the first.
+    pub(super) fn tell_waits(&mut self) {
+        let Waits { finding, others } = std::mem::take(&mut self.window.waits);
+        let finding = finding.and_then(|at| self.findings.get_mut(at));
+        if let (Some(finding), false) = (finding, others.is_empty()) {
+            let more = others.len().saturating_sub(NAMED);
+            let named = others[..others.len() - more].join(", ");
+            let more = if more == 0 { String::new() } else { format!(" and {more} more files") };
+            finding.reason = format!("{}; the same in {named}{more}", finding.reason);
+        }
     }
 
     /// Work that takes as long as a table in use is large.

@@ -25,16 +25,14 @@ pub(crate) struct Known {
     routines: HashMap<Name, String>,
     /// Checks that say of a column that it is not NULL, and when they were validated.
     not_null_checks: HashMap<(Name, String), NotNullCheck>,
-    /// Lower-case text of older files that could not be read as SQL: any word in them may be a table.
-    unread: Vec<String>,
+    /// The words, in lower case, of older files that could not be read as SQL: any of them may be a table.
+    unread: HashSet<String>,
 }
 
 impl Known {
     /// Takes an older file into account.
     pub(crate) fn learn(&mut self, text: &str, script: &Script) {
-        if !script.errors.is_empty() {
-            self.unread.push(text.to_ascii_lowercase());
-        }
+        let mut unread = !script.errors.is_empty();
         for effect in script.statements.iter().flat_map(|statement| &statement.effects) {
             match &effect.kind {
                 EffectKind::Create { class, name, temporary: false, .. } if relation(*class) => {
@@ -75,10 +73,14 @@ impl Known {
                     self.not_null_checks.remove(&(public(table), name.clone()));
                 }
                 EffectKind::Opaque { .. } | EffectKind::Unknown { .. } | EffectKind::Code { .. } => {
-                    self.unread.push(text.to_ascii_lowercase());
+                    unread = true;
                 }
                 _ => {}
             }
+        }
+        if unread {
+            let between = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
+            self.unread.extend(text.split(between).map(str::to_ascii_lowercase));
         }
     }
 
@@ -129,10 +131,8 @@ impl Known {
 
     /// Whether a `CREATE … IF NOT EXISTS` might find an object of that name in place, in whatever schema.
     fn may_have(&self, name: &Name) -> bool {
-        let object = name.object.to_ascii_lowercase();
-        let word = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
         self.relations.iter().any(|known| known.object == name.object)
-            || self.unread.iter().any(|text| text.split(word).any(|found| found == object))
+            || self.unread.contains(&name.object.to_ascii_lowercase())
     }
 }
 

@@ -1,14 +1,20 @@
 //! May an older binary come back to a schema that has gone on without it?
 
+use std::collections::BTreeSet;
+
 use canary_core::traits::{BackendError, GateVerdict as Verdict, MigrationGate as _, Release, Review};
 
 use super::{Examined, SchemaGate, findings, settle};
 use crate::config::{Base, GateConfig};
 use crate::contracts::StoredContract;
 use crate::gate::MigrationFilesGate;
+use crate::git::Git;
 use crate::phase::takes_away;
 use crate::set::MigrationSet;
 use crate::shadow::{ShadowAsk, ShadowReport};
+
+/// What the line of evidence begins with that says which migrations were judged.
+pub const JUDGED: &str = "migrations since the binary that is to come back: ";
 
 impl SchemaGate {
     /// Judges the migrations that came after the old binary's revision against the old binary.
@@ -23,14 +29,17 @@ impl SchemaGate {
             settle::settle(self.config(), &mut review, &[why], self.files.now());
             return Ok(Examined { review, shadows: Vec::new() });
         };
+        let (at, judged) = self.applied(release).await;
         let config = GateConfig {
             base: Base::Ref(revision.to_string()),
+            at,
             force: None,
             allow: Vec::new(),
             ..self.config().clone()
         };
         let files = MigrationFilesGate::new(config.clone());
         let mut review = files.review(release).await?;
+        review.evidence.insert(0, format!("{JUDGED}{judged}"));
         match &review.verdict {
             Verdict::NothingNew { .. } => return Ok(Examined { review, shadows: Vec::new() }),
             Verdict::Undecided { why } => {
@@ -58,6 +67,37 @@ impl SchemaGate {
         }
         settle::settle(self.config(), &mut review, &doubts, self.files.now());
         Ok(Examined { review, shadows })
+    }
+
+    /// The commit that what runs was built from, whose migrations are those that have run; none where it is not known, or not
+    /// in this clone. And a line that says which migrations are judged, and why.
+    async fn applied(&self, release: &Release) -> (Option<String>, String) {
+        let work_tree = |why: String| (None, format!("those of the work tree: {why}"));
+        if release.running.is_empty() {
+            return work_tree("nothing is known of what runs".to_owned());
+        }
+        let git = Git::at(&self.config().repository);
+        let mut commits = BTreeSet::new();
+        for node in &release.running {
+            let Some(revision) = &node.revision else {
+                return work_tree(format!("the journal knows no revision of what {} runs", node.node));
+            };
+            let commit = format!("{revision}^{{commit}}");
+            match git.line(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit]).await {
+                Ok(commit) => commits.insert(commit),
+                Err(_) => {
+                    let short: String = revision.as_str().chars().take(12).collect();
+                    return work_tree(format!("{short}, which {} runs, is not in this clone", node.node));
+                }
+            };
+        }
+        match newest(&git, &commits).await {
+            Some(commit) => {
+                let short: String = commit.chars().take(12).collect();
+                (Some(commit), format!("those of {short}, which runs, read from git"))
+            }
+            None => work_tree("the nodes run revisions of which none holds the others".to_owned()),
+        }
     }
 
     async fn shadow_back(
@@ -96,6 +136,20 @@ impl SchemaGate {
             }
         }
     }
+}
+
+/// The commit whose history holds all the others.
+async fn newest(git: &Git, commits: &BTreeSet<String>) -> Option<String> {
+    for commit in commits {
+        let mut holds = true;
+        for other in commits.iter().filter(|other| *other != commit) {
+            holds &= git.run(&["merge-base", "--is-ancestor", other, commit]).await.is_ok();
+        }
+        if holds {
+            return Some(commit.clone());
+        }
+    }
+    None
 }
 
 fn empty() -> Review {

@@ -1,8 +1,85 @@
-//! What a shadow run saw, in the gate's words.
+//! What shadow runs saw, in the gate's words.
 
-use canary_core::traits::Finding;
+use std::collections::BTreeSet;
 
+use canary_core::traits::{Finding, Review};
+
+use super::live::few;
 use crate::shadow::{Breakage, Level, ShadowReport, Trace};
+
+/// What stands for a tenant's own schema where several are spoken of.
+const OWN: &str = "{schema}";
+
+/// Adds what all runs saw to a review: what several saw once, with the shards it holds for where it does not hold for all.
+pub(super) fn tell(reports: &[ShadowReport], review: &mut Review, doubts: &mut Vec<String>) {
+    let bases: BTreeSet<&str> = reports.iter().map(|report| report.base.as_str()).collect();
+    let mut found: Vec<(Breakage, BTreeSet<&str>, Vec<&str>)> = Vec::new();
+    for report in reports {
+        let several = bases.len() > 1;
+        for breakage in &report.breakages {
+            let breakage = if several { anybodys(breakage, report) } else { breakage.clone() };
+            let known = found.iter_mut().find(|(known, ..)| {
+                known.same_as(&breakage)
+                    && (&known.queries, &known.place) == (&breakage.queries, &breakage.place)
+            });
+            let shards = report.shards.iter().map(String::as_str);
+            match known {
+                Some((_, of, named)) => {
+                    if of.insert(&report.base) {
+                        named.extend(shards);
+                    }
+                }
+                None => found.push((breakage, BTreeSet::from([report.base.as_str()]), shards.collect())),
+            }
+        }
+        let lines =
+            evidence(report).into_iter().map(|line| if several { general(&line, report) } else { line });
+        let new: Vec<String> = lines.filter(|line| !review.evidence.contains(line)).collect();
+        review.evidence.extend(new);
+        for doubt in &report.doubts {
+            let of = if several { format!(" ({})", report.base) } else { String::new() };
+            doubts.push(format!("shadow: {doubt}{of}"));
+        }
+    }
+    for (breakage, of, shards) in found {
+        let mut finding = self::of(&breakage);
+        if of.len() < bases.len() {
+            let what =
+                format!("; on {} of {} distinct schemas, that of {}", of.len(), bases.len(), few(&shards));
+            finding.reason.push_str(&what);
+        }
+        review.findings.push(finding);
+    }
+}
+
+/// The same without the name of the one tenant that stood for the others.
+fn anybodys(breakage: &Breakage, report: &ShadowReport) -> Breakage {
+    Breakage {
+        what: general(&breakage.what, report),
+        table: breakage.table.as_ref().map(|table| general(table, report)),
+        ..breakage.clone()
+    }
+}
+
+fn general(text: &str, report: &ShadowReport) -> String {
+    let Some(schema) = &report.tenant_schema else { return text.to_owned() };
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    let name = format!("{schema}.");
+    while let Some(at) = rest.find(&name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let inside = before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        out.push_str(before);
+        if inside {
+            out.push_str(&name);
+        } else {
+            out.push_str(OWN);
+            out.push('.');
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
 
 /// A breakage as a finding.
 pub(super) fn of(breakage: &Breakage) -> Finding {
@@ -89,9 +166,24 @@ fn traced(trace: &Trace) -> String {
     let locks: Vec<String> =
         trace.locks.iter().map(|lock| format!("{} on {}", lock.mode, lock.table)).collect();
     let locks = match (trace.locks_seen, locks.is_empty()) {
-        (false, _) => "runs outside of transactions, locks not seen".to_owned(),
+        (false, _) => "runs outside of transactions, not every lock was seen".to_owned(),
         (true, true) => "no lock more".to_owned(),
         (true, false) => locks.join(", "),
     };
     format!("{}:{}: {}; {locks}", trace.file, trace.line, trace.work())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_name_gives_way_to_what_holds_for_all() {
+        let of = |schema: &str, text: &str| {
+            general(text, &ShadowReport { tenant_schema: Some(schema.to_owned()), ..ShadowReport::default() })
+        };
+        assert_eq!(of("t_1", "a lock on t_1.users, t_1.orders"), "a lock on {schema}.users, {schema}.orders");
+        assert_eq!(of("a", "the data.x of a.users"), "the data.x of {schema}.users");
+        assert_eq!(of("b", "nothing"), "nothing");
+    }
 }

@@ -2,7 +2,11 @@
 
 mod back;
 mod findings;
+mod live;
 mod settle;
+
+pub use back::JUDGED;
+pub use live::LiveSchemas;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,6 +40,7 @@ const BINARIES: usize = 4;
 pub struct SchemaGate {
     files: MigrationFilesGate,
     shadow: Option<Shadow>,
+    live: Option<LiveSchemas>,
     contracts: ContractStore,
     accepts_proof: bool,
 }
@@ -53,13 +58,19 @@ impl SchemaGate {
     /// The gate over these files; `contracts` holds what binaries that were released ask of the database.
     #[must_use]
     pub const fn new(files: MigrationFilesGate, contracts: ContractStore) -> Self {
-        Self { files, shadow: None, contracts, accepts_proof: false }
+        Self { files, shadow: None, live: None, contracts, accepts_proof: false }
     }
 
     /// The same, with shadow runs.
     #[must_use]
     pub fn with_shadow(self, shadow: Shadow) -> Self {
         Self { shadow: Some(shadow), ..self }
+    }
+
+    /// The same, where shadow runs start from one live schema of each kind and not from the older migrations, replayed.
+    #[must_use]
+    pub fn with_live(self, live: LiveSchemas) -> Self {
+        Self { live: Some(live), ..self }
     }
 
     /// The same, where a clean shadow run with full coverage turns what a release of the phase contract takes away from refusals
@@ -111,11 +122,7 @@ impl SchemaGate {
         {
             settle::lift(&mut review);
         }
-        for report in &shadows {
-            review.evidence.extend(findings::evidence(report));
-            review.findings.extend(report.breakages.iter().map(findings::of));
-            doubts.extend(report.doubts.iter().map(|doubt| format!("shadow: {doubt}")));
-        }
+        findings::tell(&shadows, &mut review, &mut doubts);
         let mut running = release.running.clone();
         if running.is_empty() && contracts.len() == 1 {
             // Continuous integration sees no nodes: what the baseline's sources ask stands for what runs.
@@ -192,23 +199,39 @@ impl SchemaGate {
         }
         distinct.truncate(BINARIES);
         let revision = set.baseline.as_ref().map_or_else(String::new, |baseline| baseline.revision.clone());
-        let base = self.base(&set.older, revision);
+        let bases = self.bases(set, revision, evidence, doubts).await;
         let migrations = self.migrations(&set.new);
         let candidate = self.candidate();
         let mut reports = Vec::new();
         for running in distinct {
-            let ask = ShadowAsk {
-                bases: std::slice::from_ref(&base),
-                migrations: &migrations,
-                running,
-                candidate: candidate.as_ref(),
-            };
+            let ask =
+                ShadowAsk { bases: &bases, migrations: &migrations, running, candidate: candidate.as_ref() };
             match shadow.examine(ask).await {
                 Ok(more) => reports.extend(more),
                 Err(error) => doubts.push(format!("no shadow run: {}", chain(&error))),
             }
         }
         reports
+    }
+
+    /// Where shadow runs start: one live schema of each kind; else the older migrations.
+    async fn bases(
+        &self,
+        set: &MigrationSet,
+        revision: String,
+        evidence: &mut Vec<String>,
+        doubts: &mut Vec<String>,
+    ) -> Vec<BaseSchema> {
+        if let Some(live) = &self.live {
+            let found = live.bases().await;
+            doubts.extend(found.doubts.into_iter().map(|doubt| format!("shadow: {doubt}")));
+            evidence.push(found.evidence);
+            evidence.retain(|line| !line.is_empty());
+            if !found.bases.is_empty() {
+                return found.bases;
+            }
+        }
+        vec![self.base(&set.older, revision)]
     }
 
     fn base(&self, older: &[MigrationFile], revision: String) -> BaseSchema {

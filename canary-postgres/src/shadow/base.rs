@@ -1,6 +1,6 @@
 //! The schema that a shadow run starts from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::error::ShadowError;
 use super::locks::Relations;
 use super::migration::Migration;
 use super::server::Server;
+use crate::cluster::{ClusterConfig, Programs};
 use crate::live::{Connection, DatabaseUrl, Session, quote_identifier};
 
 /// The database it is made in.
@@ -37,6 +38,14 @@ pub enum BaseSchema {
 }
 
 impl BaseSchema {
+    /// The live schema that it is, if it is one.
+    pub(super) const fn dump(&self) -> Option<&Dump> {
+        match self {
+            Self::Dump(dump) => Some(dump),
+            _ => None,
+        }
+    }
+
     /// What it is, in a few words.
     #[must_use]
     pub fn shown(&self) -> String {
@@ -53,12 +62,21 @@ impl BaseSchema {
 }
 
 /// The schema of a live database, as statements.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
     /// Of what: database and schemas, for people.
     pub of: String,
     /// The schemas in it.
     pub schemas: Vec<String>,
+    /// Where names are looked up; empty: where the shadow's settings say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search_path: Vec<String>,
+    /// The tenant's own schema among them, where it is one of many alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_schema: Option<String>,
+    /// The shards whose schema it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<String>,
     /// The extensions of the database, each with its schema; they are no part of a schema's dump.
     pub extensions: Vec<(String, String)>,
     /// The statements.
@@ -106,7 +124,15 @@ impl Dump {
         }
         let text = String::from_utf8(output.stdout).map_err(|_| failed("is not UTF-8".to_owned()))?;
         let of = format!("{url}, {}", schemas.join(", "));
-        Ok(Self { of, schemas: schemas.to_vec(), extensions, sql: server_lines(&text) })
+        let sql = server_lines(&text);
+        Ok(Self { of, schemas: schemas.to_vec(), extensions, sql, ..Self::default() })
+    }
+}
+
+impl Dump {
+    /// The programs beside those of the newest server that is installed, else whatever is on the PATH.
+    pub(crate) fn programs() -> PathBuf {
+        Programs::find(&ClusterConfig::default()).map_or_else(|_| PathBuf::new(), |found| found.directory)
     }
 }
 
@@ -173,12 +199,12 @@ pub(super) async fn make(server: &Server, base: &BaseSchema) -> Result<(), NoBas
         BaseSchema::Replay { migrations, .. } => {
             let connection = server.open(BASE, None).await?;
             let nobody = Relations::new();
-            let runner = Runner { connection: &connection, relations: &nobody };
+            let runner = Runner { connection: &connection, relations: &nobody, database: (server, BASE) };
             for migration in migrations {
                 match runner.run(migration).await {
                     Ok(_) => {}
                     Err(Stop::Broken(broken)) => return Err(NoBase::Broken(broken)),
-                    Err(Stop::Lost(failure)) => return Err(failure.into()),
+                    Err(Stop::Lost(error)) => return Err(NoBase::Error(error)),
                 }
             }
             Ok(())
@@ -210,7 +236,8 @@ async fn restore(server: &Server, dump: &Dump) -> Result<(), NoBase> {
             None => Err(failure.into()),
         },
     };
-    for schema in &dump.schemas {
+    // public is as new in the base, with the privileges that a dump takes for granted.
+    for schema in dump.schemas.iter().filter(|schema| *schema != "public") {
         let name = quote_identifier(schema);
         say(&format!("DROP SCHEMA IF EXISTS {name} CASCADE"), false).await?;
         say(&format!("CREATE SCHEMA {name}"), false).await?;

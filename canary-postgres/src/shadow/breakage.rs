@@ -92,7 +92,7 @@ impl Breakage {
     }
 
     /// What tells it from others, but for its queries.
-    pub(super) fn same_as(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         (&self.rule, self.severity, self.level, &self.sqlstate, &self.table, &self.what)
             == (&other.rule, other.severity, other.level, &other.sqlstate, &other.table, &other.what)
     }

@@ -19,6 +19,14 @@ pub enum ShadowError {
         "the shadow server {0} is the live server, on which nothing is ever changed; name another one, or none for a throw-away server"
     )]
     Live(String),
+    /// Nobody can tell whether it is: the live one does not answer.
+    #[error("whether the shadow server is the live server {live} cannot be told")]
+    Unknown {
+        /// The live database that was asked.
+        live: String,
+        /// What came back.
+        source: Failure,
+    },
     /// A role that the shadow server does not have.
     #[error("the role {0} is not there on the shadow server")]
     NoRole(String),

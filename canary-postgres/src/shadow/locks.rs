@@ -32,7 +32,7 @@ pub enum LockMode {
 
 impl LockMode {
     /// From the name in `pg_locks`.
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "AccessShareLock" => Self::AccessShare,
             "RowShareLock" => Self::RowShare,
@@ -114,7 +114,7 @@ pub struct Trace {
     pub statement: String,
     /// The locks that it took or strengthened; those of earlier statements of its transaction are held on.
     pub locks: Vec<Lock>,
-    /// Whether the locks could be seen: not those of a statement that runs outside of transactions only.
+    /// Whether every lock could be seen; of a statement that runs outside of transactions only not always.
     pub locks_seen: bool,
     /// The tables it read as a whole.
     pub scanned: Vec<String>,
@@ -134,6 +134,12 @@ impl Trace {
             Work::MetadataOnly
         }
     }
+}
+
+/// Locks by the tables' names; those that only reads take are left out.
+pub(super) fn named(locks: &BTreeMap<Oid, LockMode>, relations: &Relations) -> Vec<Lock> {
+    let strong = locks.iter().filter(|(_, mode)| **mode > LockMode::AccessShare);
+    strong.filter_map(|(oid, mode)| Some(Lock { table: relations.get(oid)?.clone(), mode: *mode })).collect()
 }
 
 /// The tables, views and sequences of a database, by their OID.
@@ -201,10 +207,9 @@ impl Seen {
         relations: &Relations,
     ) -> (Vec<Lock>, Vec<String>, Vec<String>) {
         let name = |oid: &Oid| relations.get(oid).cloned().unwrap_or_default();
-        let stronger = self.locks.iter().filter(|(oid, mode)| {
-            **mode > LockMode::AccessShare && before.locks.get(*oid).is_none_or(|held| held < *mode)
-        });
-        let locks = stronger.map(|(oid, mode)| Lock { table: name(oid), mode: *mode }).collect();
+        let stronger =
+            self.locks.iter().filter(|(oid, mode)| before.locks.get(*oid).is_none_or(|held| held < *mode));
+        let locks = named(&stronger.map(|(oid, mode)| (*oid, *mode)).collect(), relations);
         let more =
             self.scans.iter().filter(|(oid, scans)| before.scans.get(*oid).is_some_and(|was| was < *scans));
         let other =

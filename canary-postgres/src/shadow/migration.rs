@@ -66,9 +66,9 @@ impl Migration {
         let mut units: Vec<Vec<Statement>> = Vec::new();
         for query in queries {
             let inside: Vec<Statement> = script
-                .statements
+                .within(query)
                 .iter()
-                .filter(|found| query.start <= found.span.start && found.span.end <= query.end)
+                .filter(|found| found.span.end <= query.end)
                 .map(|found| statement(found.span.start, found.span.end))
                 .collect();
             // What does not parse goes to the server as it is: it decides.
@@ -134,10 +134,60 @@ impl Statement {
         line.chars().take(159).chain(['…']).collect()
     }
 
+    /// Whether it says, anywhere in it, what changes more of a server than the database it runs in: roles, other databases,
+    /// tablespaces, settings. Text that only looks like it counts as well.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        let words: Vec<String> = self
+            .sql
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .filter(|word| !word.is_empty())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        let of = |at: usize| words.get(at).map_or("", String::as_str);
+        (0..words.len()).any(|at| match (of(at), of(at + 1)) {
+            ("create" | "alter" | "drop", "user") => of(at + 2) != "mapping",
+            ("create" | "alter" | "drop", "role" | "group" | "database" | "tablespace" | "system") => true,
+            ("drop" | "reassign", "owned") => true,
+            // Of a role to a role: what is granted on an object says ON.
+            ("grant" | "revoke", _) => at == 0 && !words.iter().any(|word| word == "on"),
+            _ => false,
+        })
+    }
+
     /// Whether it makes an extension.
     pub(crate) fn makes_extension(&self) -> bool {
         let mut words = self.sql.split_whitespace();
         words.next().is_some_and(|word| word.eq_ignore_ascii_case("create"))
             && words.next().is_some_and(|word| word.eq_ignore_ascii_case("extension"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_is_the_servers_from_what_is_the_databases() {
+        let server = |sql: &str| Statement { line: 1, sql: sql.to_owned() }.is_of_the_server();
+        for yes in [
+            "CREATE ROLE app LOGIN",
+            "alter user app SET search_path = x",
+            "DROP DATABASE shop",
+            "ALTER SYSTEM SET work_mem = '1GB'",
+            "DO $$ BEGIN EXECUTE 'CREATE ROLE app'; END $$",
+            "GRANT admin TO app",
+            "REASSIGN OWNED BY a TO b",
+        ] {
+            assert!(server(yes), "{yes}");
+        }
+        for no in [
+            "CREATE TABLE users (id int)",
+            "GRANT SELECT ON users TO app",
+            "CREATE USER MAPPING FOR app SERVER s",
+            "ALTER TABLE orders DROP COLUMN role",
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app",
+        ] {
+            assert!(!server(no), "{no}");
+        }
     }
 }

@@ -24,6 +24,7 @@ mod error;
 mod facts;
 mod locks;
 mod migration;
+mod outside;
 mod plan;
 mod probe;
 mod report;

@@ -14,6 +14,12 @@ pub struct ShadowReport {
     pub server: String,
     /// What the run started from.
     pub base: String,
+    /// The tenant's own schema there, where it is one of many alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_schema: Option<String>,
+    /// The shards whose schema it started from, of a live one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<String>,
     /// As whom the queries were planned; as the owner of the tables when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,

@@ -32,8 +32,8 @@ pub(super) async fn examine(shadow: &Shadow, ask: ShadowAsk<'_>) -> Result<Vec<S
         search_path: shadow.search_path.clone(),
     };
     let mut notes = Vec::new();
-    let server = Server::start(&shadow.server, limits, &mut notes).await?;
-    let reports = each(shadow, &server, ask, notes).await;
+    let mut server = Server::start(&shadow.server, limits, &mut notes).await?;
+    let reports = each(shadow, &mut server, ask, notes).await;
     let ended = server.end().await;
     let reports = reports?;
     ended?;
@@ -42,7 +42,7 @@ pub(super) async fn examine(shadow: &Shadow, ask: ShadowAsk<'_>) -> Result<Vec<S
 
 async fn each(
     shadow: &Shadow,
-    server: &Server,
+    server: &mut Server,
     ask: ShadowAsk<'_>,
     notes: Vec<String>,
 ) -> Result<Vec<ShadowReport>, ShadowError> {
@@ -57,7 +57,14 @@ async fn each(
     }
     let mut reports = Vec::new();
     for base in ask.bases {
+        let dump = base.dump();
+        server.look_in(match dump {
+            Some(dump) if !dump.search_path.is_empty() => &dump.search_path,
+            _ => &shadow.search_path,
+        });
         let report = ShadowReport {
+            tenant_schema: dump.and_then(|dump| dump.tenant_schema.clone()),
+            shards: dump.map(|dump| dump.shards.clone()).unwrap_or_default(),
             server: format!("PostgreSQL {version}, {kind}"),
             base: base.shown(),
             role: shadow.role.clone(),
@@ -111,6 +118,10 @@ impl Run<'_> {
             }
             if broken.lacks_extension {
                 self.doubt(&broken, "the shadow server lacks an extension");
+            } else if broken.sqlstate.is_none() {
+                self.doubt(&broken, "it is not tried");
+            } else if base.dump().is_some() && broken.finds_itself() {
+                self.doubt(&broken, "the live schema has it already: the migration may have run there");
             } else {
                 self.report.breakages.push(failed(&broken));
             }
@@ -121,10 +132,10 @@ impl Run<'_> {
     fn doubt(&mut self, broken: &Broken, what: &str) {
         let place =
             if broken.line == 0 { broken.file.clone() } else { format!("{}:{}", broken.file, broken.line) };
-        let code = broken.sqlstate.as_deref().unwrap_or("no answer");
+        let code = broken.sqlstate.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
         self.report
             .doubts
-            .push(format!("{what}: {place}: {} ({code}); in: {}", broken.message, broken.statement));
+            .push(format!("{what}: {place}: {}{code}; in: {}", broken.message, broken.statement));
     }
 
     /// Makes the role whose lack was the trouble, if it was: roles are the server's, and migrations seldom make them.
@@ -164,13 +175,13 @@ impl Run<'_> {
         }
         let connection = self.server.open(WORK, None).await?;
         let watched = relations(&connection).await?;
-        let runner = Runner { connection: &connection, relations: &watched };
+        let runner = Runner { connection: &connection, relations: &watched, database: (self.server, WORK) };
         let files = self.ask.migrations.len();
         for (index, migration) in self.ask.migrations.iter().enumerate() {
             match runner.run(migration).await {
                 Ok(traces) => self.report.traces.extend(traces),
                 Err(Stop::Broken(broken)) => return Ok(Some(broken)),
-                Err(Stop::Lost(failure)) => return Err(failure.into()),
+                Err(Stop::Lost(error)) => return Err(error),
             }
             if let Some((contract, prepared, before)) = &old
                 && (files <= WATCHED_FILES || index + 1 == files)

@@ -111,6 +111,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Where connections look names up from now on.
+    pub(super) fn look_in(&mut self, search_path: &[String]) {
+        search_path.clone_into(&mut self.limits.search_path);
+    }
+
     /// Whether it goes with the run.
     pub(super) const fn throw_away(&self) -> bool {
         self.cluster.is_some()
@@ -249,19 +254,18 @@ impl Server {
     }
 }
 
-/// Refuses a shadow server that is the live one: by its address, and by what it says of itself.
+/// Refuses a shadow server that is the live one: by its addresses, and by what it says of itself.
 async fn not_live(url: &DatabaseUrl, live: &[DatabaseUrl]) -> Result<(), ShadowError> {
-    let address = |url: &DatabaseUrl| {
-        let config = url.config();
-        (config.get_hosts().to_vec(), config.get_hostaddrs().to_vec(), config.get_ports().to_vec())
-    };
-    if live.iter().any(|live| address(live) == address(url)) {
+    let own = url.addresses();
+    if live.iter().any(|live| live.addresses().iter().any(|address| own.contains(address))) {
         return Err(ShadowError::Live(url.to_string()));
     }
     // The same server by another name, or a replica of it.
     let shadow = identity(url).await?;
     for live in live {
-        if identity(live).await? == shadow {
+        let told = identity(live).await;
+        let live = told.map_err(|source| ShadowError::Unknown { live: live.to_string(), source })?;
+        if live == shadow {
             return Err(ShadowError::Live(url.to_string()));
         }
     }
@@ -269,9 +273,13 @@ async fn not_live(url: &DatabaseUrl, live: &[DatabaseUrl]) -> Result<(), ShadowE
 }
 
 /// What initdb gave the server.
-async fn identity(url: &DatabaseUrl) -> Result<i64, ShadowError> {
+async fn identity(url: &DatabaseUrl) -> Result<i64, Failure> {
     let connection = Connection::open(url, &Session::default()).await?;
     let text = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
     let rows = connection.query("ask which server it is", text, &[]).await?;
-    Ok(rows.first().map_or(0, |row| row.get(0)))
+    let told = rows.first().map(|row| row.get(0));
+    told.ok_or_else(|| {
+        let kind = canary_core::traits::ErrorKind::Protocol;
+        Failure::of(kind, "ask which server it is", &url.to_string(), "it does not say")
+    })
 }

@@ -18,6 +18,8 @@ const SHOWN: usize = 200;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines {
     starts: Vec<usize>,
+    /// Every character has one byte: columns need no counting, which takes long in a line of megabytes.
+    ascii: bool,
 }
 
 impl Lines {
@@ -26,7 +28,7 @@ impl Lines {
         let bytes = text.as_bytes();
         let ends = |at: usize| bytes[at] == b'\n' || bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n');
         let starts = std::iter::once(0).chain((0..bytes.len()).filter(|at| ends(*at)).map(|at| at + 1));
-        Self { starts: starts.collect() }
+        Self { starts: starts.collect(), ascii: text.is_ascii() }
     }
 
     /// Line and column (in characters) of a byte offset, both from 1; a byte order mark has no column.
@@ -34,8 +36,9 @@ impl Lines {
         let offset = (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let before = text.get(start..offset).unwrap_or_default();
         let before =
-            text.get(start..offset).unwrap_or_default().trim_start_matches('\u{feff}').chars().count();
+            if self.ascii { before.len() } else { before.trim_start_matches('\u{feff}').chars().count() };
         (u64::try_from(line).unwrap_or(u64::MAX), u64::try_from(before).unwrap_or(u64::MAX).saturating_add(1))
     }
 }
@@ -89,8 +92,15 @@ pub(crate) fn excerpt(text: &str, lines: &Lines, span: Span) -> Vec<SourceLine> 
     shown
 }
 
+/// The longest stretch of a line that is looked at around what is meant, in bytes before it and after its start.
+const AROUND: usize = 4 * WIDTH;
+
 /// One line; of a very long one the stretch around what is meant.
 fn source_line(line: &str, number: usize, from: usize, to: usize) -> SourceLine {
+    let whole = |at: usize| (0..=at.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    // A line of megabytes is not counted through for each finding in it.
+    let (start, end) = (whole(from.saturating_sub(AROUND)), whole(from.saturating_add(2 * AROUND)));
+    let (line, from, to) = (&line[start..end], from - start, to.min(end).saturating_sub(start));
     let plain = line.trim_start_matches('\u{feff}');
     let dropped = line.len() - plain.len();
     let chars =
@@ -125,6 +135,20 @@ mod tests {
         assert_eq!((at("a"), at("b"), at("c"), at("d")), ((1, 1), (2, 1), (3, 1), (4, 3)));
         assert_eq!(Lines::of("\u{feff}x").at("\u{feff}x", 3), (1, 1));
         assert_eq!(Lines::of("").at("", 9), (1, 1));
+    }
+
+    #[test]
+    fn shows_the_stretch_of_a_long_line_that_is_meant() {
+        let values = "('ä', 1), ".repeat(50_000);
+        let text = format!("{values}drop me, {values}");
+        let start = values.len();
+        let shown = excerpt(&text, &Lines::of(&text), Span { start, end: start + 7 });
+        let [line] = shown.as_slice() else { panic!("{shown:?}") };
+        let meant: String = line.text.chars().skip(40).take(7).collect();
+        assert_eq!((meant.as_str(), line.from, line.to), ("drop me", 40, 47));
+        assert!(line.text.starts_with('…') && line.text.ends_with('…'), "{}", line.text);
+        assert_eq!(line.text.chars().count(), WIDTH + 1);
+        assert_eq!(Lines::of(&text).at(&text, start), (1, 10 * 50_000 + 1));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The intermediate form: what a statement does, with nothing of the parser in it.
 
+use std::ops::Range;
+
 use super::name::Name;
 use super::position::Span;
 
@@ -10,6 +12,15 @@ pub(crate) struct Script {
     pub(crate) statements: Vec<Statement>,
     /// What could not be parsed.
     pub(crate) errors: Vec<ParseError>,
+}
+
+impl Script {
+    /// The statements that begin within a range of bytes.
+    pub(crate) fn within(&self, range: &Range<usize>) -> &[Statement] {
+        let before = |at: usize| self.statements.partition_point(|statement| statement.span.start < at);
+        let (from, to) = (before(range.start), before(range.end));
+        self.statements.get(from..to).unwrap_or_default()
+    }
 }
 
 /// One thing the parser did not understand.

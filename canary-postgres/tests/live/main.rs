@@ -2,12 +2,17 @@
 #![cfg(feature = "live")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod bases;
 mod checks;
 mod connection;
+#[path = "../contracts/mod.rs"]
+mod contracts;
 mod describe;
 mod drift;
 mod isolation;
 mod load;
+#[path = "../repository/mod.rs"]
+mod repository;
 mod routing;
 mod server;
 mod service;

@@ -4,13 +4,15 @@ use canary_postgres::shadow::LockMode::{
     AccessExclusive as AE, Exclusive, Share, ShareRowExclusive as SRE, ShareUpdateExclusive as SUE,
 };
 use canary_postgres::shadow::Work::{MetadataOnly as Free, Rewrites, Scans};
-use canary_postgres::shadow::{LockMode, Work};
+use canary_postgres::shadow::{Level, LockMode, Work};
 
 use crate::shop::Shop;
 
 /// One statement; what comes before it in the same file is another.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
+    /// What the schema has besides the shop.
+    base: &'static str,
     before: &'static str,
     statement: &'static str,
     /// The table, its strongest lock in the whole file, and what the last statement does.
@@ -20,7 +22,46 @@ pub(crate) struct Case {
 }
 
 const fn case(name: &'static str, statement: &'static str, lock: LockMode, work: Work) -> Case {
-    Case { name, before: "", statement, table: "public.orders", lock: Some(lock), work }
+    Case { name, base: "", before: "", statement, table: "public.orders", lock: Some(lock), work }
+}
+
+/// A materialized view that can be refreshed either way.
+const VIEW: &str =
+    "CREATE MATERIALIZED VIEW spent AS SELECT customer, sum(total) AS total FROM orders GROUP BY 1;
+CREATE UNIQUE INDEX ON spent (customer);";
+
+/// A partitioned table with one partition, and a table that may become another.
+const PARTED: &str = "CREATE TABLE events (id integer, what text) PARTITION BY RANGE (id);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (1) TO (10);
+CREATE TABLE events_2 (LIKE events);";
+
+/// What cannot run in a transaction, after the marker that says so to sqlx.
+const fn alone(
+    base: &'static str,
+    table: &'static str,
+    name: &'static str,
+    statement: &'static str,
+    lock: LockMode,
+    work: Work,
+) -> Case {
+    Case { before: OUTSIDE, ..on(base, table, name, statement, lock, work) }
+}
+
+/// The marker.
+const OUTSIDE: &str = "-- no-transaction";
+
+const INDEXED: &str = "CREATE INDEX orders_memo ON orders (memo);";
+
+/// A statement on other tables than the shop's.
+const fn on(
+    base: &'static str,
+    table: &'static str,
+    name: &'static str,
+    statement: &'static str,
+    lock: LockMode,
+    work: Work,
+) -> Case {
+    Case { name, base, before: "", statement, table, lock: Some(lock), work }
 }
 
 pub(crate) const CASES: &[Case] = &[
@@ -149,14 +190,106 @@ pub(crate) const CASES: &[Case] = &[
             Scans,
         )
     },
+    on(VIEW, "public.spent", "REFRESH MATERIALIZED VIEW", "REFRESH MATERIALIZED VIEW spent", AE, Rewrites),
+    on(
+        VIEW,
+        "public.spent",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY spent",
+        Exclusive,
+        Scans,
+    ),
+    on(
+        PARTED,
+        "public.events",
+        "ATTACH PARTITION, on the parent",
+        "ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM (10) TO (20)",
+        SUE,
+        Free,
+    ),
+    on(
+        PARTED,
+        "public.events",
+        "CREATE TABLE … PARTITION OF, on the parent",
+        "CREATE TABLE events_3 PARTITION OF events FOR VALUES FROM (20) TO (30)",
+        AE,
+        Free,
+    ),
+    on(
+        PARTED,
+        "public.events",
+        "DETACH PARTITION, on the parent",
+        "ALTER TABLE events DETACH PARTITION events_1",
+        AE,
+        Free,
+    ),
+    on(
+        PARTED,
+        "public.events_1",
+        "DETACH PARTITION, on the partition",
+        "ALTER TABLE events DETACH PARTITION events_1",
+        AE,
+        Free,
+    ),
+    alone(
+        PARTED,
+        "public.events",
+        "DETACH PARTITION CONCURRENTLY, on the parent",
+        "ALTER TABLE events DETACH PARTITION events_1 CONCURRENTLY",
+        SUE,
+        Free,
+    ),
+    alone(
+        PARTED,
+        "public.events_1",
+        "DETACH PARTITION CONCURRENTLY, on the partition",
+        "ALTER TABLE events DETACH PARTITION events_1 CONCURRENTLY",
+        AE,
+        Free,
+    ),
+    alone(
+        "",
+        "public.orders",
+        "CREATE INDEX CONCURRENTLY",
+        "CREATE INDEX CONCURRENTLY ON orders (memo)",
+        SUE,
+        Scans,
+    ),
+    alone(
+        INDEXED,
+        "public.orders",
+        "DROP INDEX CONCURRENTLY",
+        "DROP INDEX CONCURRENTLY orders_memo",
+        SUE,
+        Free,
+    ),
+    alone(
+        INDEXED,
+        "public.orders",
+        "REINDEX INDEX CONCURRENTLY",
+        "REINDEX INDEX CONCURRENTLY orders_memo",
+        SUE,
+        Scans,
+    ),
+    alone(INDEXED, "public.orders", "REINDEX TABLE", "REINDEX TABLE orders", Share, Scans),
+    alone("", "public.orders", "VACUUM", "VACUUM orders", SUE, Free),
+    alone("", "public.orders", "VACUUM FULL", "VACUUM FULL orders", AE, Rewrites),
 ];
 
 impl Case {
     pub(crate) async fn check(&self, shop: &Shop) -> Result<(), String> {
-        let separator = if self.before.is_empty() { "" } else { ";\n" };
-        let report = shop.examine(&format!("{}{separator}{}", self.before, self.statement)).await?;
-        if !report.doubts.is_empty() {
-            return Err(format!("{:?}", report.doubts));
+        let separator = match self.before {
+            "" => "",
+            OUTSIDE => "\n",
+            _ => ";\n",
+        };
+        let change = format!("{}{separator}{}", self.before, self.statement);
+        let report = shop.examine_on(self.base, &change).await?;
+        if !report.doubts.is_empty() || report.breakages.iter().any(|broken| broken.level == Level::Apply) {
+            return Err(format!("{:?} {:?}", report.doubts, report.breakages));
+        }
+        if let Some(unseen) = report.traces.iter().find(|trace| !trace.locks_seen) {
+            return Err(format!("not every lock was seen: {unseen:#?}"));
         }
         let mine = |trace: &canary_postgres::shadow::Trace| {
             trace.locks.iter().filter(|lock| lock.table == self.table).map(|lock| lock.mode).max()

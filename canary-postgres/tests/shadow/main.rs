@@ -1,13 +1,17 @@
 //! What really breaks a running binary, row by row on a real PostgreSQL, and what catches it before.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on says so")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 #[path = "../contracts/mod.rs"]
 mod contracts;
 mod locks;
+mod read;
 mod real;
+#[path = "../repository/mod.rs"]
+mod repository;
 mod rows;
 mod shop;
+mod table;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +34,10 @@ fn main() -> ExitCode {
 }
 
 fn trials(with: Option<(&Arc<Runtime>, &Arc<shop::Shop>)>) -> Vec<Trial> {
-    let mut trials = Vec::new();
+    let mut trials = vec![
+        Trial::test("the table of changes is whole", || table::is_whole().map_err(Into::into)),
+        Trial::test("the manual lists every change", || table::is_in_the_manual().map_err(Into::into)),
+    ];
     for row in rows::ROWS {
         let with = with.map(|(runtime, shop)| (Arc::clone(runtime), Arc::clone(shop)));
         trials.push(Trial::test(format!("breaks: {}", row.name), move || {

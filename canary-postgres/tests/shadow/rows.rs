@@ -12,15 +12,17 @@ use crate::shop::{Shop, place};
 /// One change.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    change: &'static str,
+    pub(crate) change: &'static str,
     /// The query that is looked at; empty: every query goes on as before.
-    query: &'static str,
+    pub(crate) query: &'static str,
     /// What it gets on the connection from before, and on a new one; empty: it works.
-    codes: (&'static str, &'static str),
+    pub(crate) codes: (&'static str, &'static str),
     /// The levels that refuse the change for that query; a warning is [`Row::warns`]' matter.
-    levels: &'static [Level],
+    pub(crate) levels: &'static [Level],
     /// The rule of a warning that the shadow gives, where it refuses nothing.
-    warns: &'static str,
+    pub(crate) warns: &'static str,
+    /// Every query goes on, and reads or writes something else than before.
+    pub(crate) other_data: bool,
 }
 
 const fn row(
@@ -30,7 +32,7 @@ const fn row(
     codes: (&'static str, &'static str),
     levels: &'static [Level],
 ) -> Row {
-    Row { name, change, query, codes, levels, warns: "" }
+    Row { name, change, query, codes, levels, warns: "", other_data: false }
 }
 
 const fn fine(name: &'static str, change: &'static str) -> Row {
@@ -183,18 +185,24 @@ pub(crate) const ROWS: &[Row] = &[
         both("23514"),
         &[L4],
     ),
-    row(
-        "RULE … INSTEAD NOTHING",
-        "CREATE RULE nothing AS ON INSERT TO archive DO INSTEAD NOTHING",
-        "archive",
-        ("", ""),
-        &[L4],
-    ),
-    Row { warns: "set-default", ..fine("SET DEFAULT", "ALTER TABLE orders ALTER state SET DEFAULT 'sent'") },
-    fine(
-        "column turned into a generated one that nobody writes",
-        "ALTER TABLE orders DROP created; ALTER TABLE orders ADD created timestamp GENERATED ALWAYS AS ('2020-01-01'::timestamp) STORED",
-    ),
+    Row {
+        other_data: true,
+        ..row(
+            "RULE … INSTEAD NOTHING",
+            "CREATE RULE nothing AS ON INSERT TO archive DO INSTEAD NOTHING",
+            "archive",
+            ("", ""),
+            &[L4],
+        )
+    },
+    Row { warns: "set-default", other_data: true, ..fine("SET DEFAULT", "ALTER TABLE orders ALTER state SET DEFAULT 'sent'") },
+    Row {
+        other_data: true,
+        ..fine(
+            "column turned into a generated one that nobody writes",
+            "ALTER TABLE orders DROP created; ALTER TABLE orders ADD created timestamp GENERATED ALWAYS AS ('2020-01-01'::timestamp) STORED",
+        )
+    },
     fine(
         "table renamed and a view put in its place",
         "ALTER TABLE items RENAME TO items_2; CREATE VIEW items AS SELECT * FROM items_2; GRANT ALL ON items TO app",
@@ -210,6 +218,15 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 impl Row {
+    /// Whether a level or a rule stops what breaks, and at least one of them tells of other data.
+    pub(crate) fn is_caught(&self) -> bool {
+        let (refuses, says) = self.read_refuses();
+        if self.other_data {
+            return says || !self.warns.is_empty() || !self.levels.is_empty();
+        }
+        self.query.is_empty() || refuses || !self.levels.is_empty()
+    }
+
     pub(crate) async fn check(&self, shop: &Shop) -> Result<(), String> {
         let (old, new) = real::run(shop, self.change).await?;
         let code = |codes: &real::Codes| {
@@ -223,6 +240,7 @@ impl Row {
         if (really.0.as_str(), really.1.as_str()) != self.codes {
             return Err(format!("{} should get {:?}; really: {really:?}", self.query, self.codes));
         }
+        self.check_read(&shop.repository).await?;
         self.shadow(shop).await
     }
 

@@ -11,6 +11,9 @@ use canary_postgres::shadow::{
     BaseSchema, Migration, NamedServer, Shadow, ShadowAsk, ShadowReport, ShadowServer,
 };
 
+use crate::read;
+use crate::repository::Repository;
+
 /// The schema that is running.
 pub(crate) const SCHEMA: &str = "
 CREATE TYPE mood AS ENUM ('new', 'paid', 'sent');
@@ -95,6 +98,8 @@ pub(crate) fn migration(name: &str, text: &str) -> Migration {
 /// The server of all tests.
 pub(crate) struct Shop {
     pub(crate) cluster: Cluster,
+    /// The changes as migrations that are new.
+    pub(crate) repository: Repository,
     databases: AtomicU32,
 }
 
@@ -103,7 +108,7 @@ impl Shop {
         let config = ClusterConfig { max_connections: 100, ..ClusterConfig::default() };
         let cluster =
             Cluster::start(config).await.unwrap_or_else(|error| panic!("these tests need a server: {error}"));
-        let shop = Self { cluster, databases: AtomicU32::new(0) };
+        let shop = Self { cluster, repository: read::repository(), databases: AtomicU32::new(0) };
         shop.cluster.create_database("shop").await.expect("a database");
         let client = shop.connect("shop").await;
         client.batch_execute("CREATE ROLE app LOGIN").await.expect("a role");
@@ -144,10 +149,15 @@ impl Shop {
 
     /// What a shadow run says of one new migration.
     pub(crate) async fn examine(&self, change: &str) -> Result<ShadowReport, String> {
+        self.examine_on("", change).await
+    }
+
+    /// The same where the schema has something besides the shop.
+    pub(crate) async fn examine_on(&self, besides: &str, change: &str) -> Result<ShadowReport, String> {
         let running = contract();
         let base = BaseSchema::Replay {
             revision: "0123456".to_owned(),
-            migrations: vec![migration("1_shop.sql", SCHEMA)],
+            migrations: vec![migration("1_shop.sql", SCHEMA), migration("1_shop_besides.sql", besides)],
         };
         let migrations = [migration("2_change.sql", change)];
         let ask =

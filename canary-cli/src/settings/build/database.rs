@@ -5,16 +5,43 @@ use canary_postgres::live::DatabaseUrl;
 use crate::environment::Environment;
 use crate::settings::layers::Layers;
 use crate::settings::values::Given as _;
-use crate::settings::{DatabaseSettings, Key, UrlSource};
+use crate::settings::{DatabaseSettings, Key, ShadowPlace, UrlSource};
+
+/// Where an address is that may be in a file or in a variable; the file comes first.
+fn source(layers: &Layers, environment: &Environment, file: Key, variable: Key) -> Option<(Key, UrlSource)> {
+    if let Some(path) = layers.path(file) {
+        return Some((file, UrlSource::File(environment.directory.join(path))));
+    }
+    let name = layers.text(variable)?;
+    let url = Box::new(DatabaseUrl::parse(environment.text(&name).unwrap_or("")));
+    Some((variable, UrlSource::Variable { name, url }))
+}
+
+/// Where shadow runs are made.
+pub(super) fn shadow(layers: &Layers, environment: &Environment) -> ShadowPlace {
+    let place = layers.text(Key::MigrationsShadow).given();
+    let named =
+        || source(layers, environment, Key::MigrationsShadowUrlFile, Key::MigrationsShadowUrlVariable);
+    match place.as_str() {
+        "off" => ShadowPlace::Off,
+        "local" => ShadowPlace::Local,
+        "server" => {
+            // A contradiction's rule has refused a server without an address.
+            named().map_or(ShadowPlace::Off, |(key, url)| ShadowPlace::Server { key, url })
+        }
+        address => {
+            let url = Box::new(DatabaseUrl::parse(address));
+            let name = Key::MigrationsShadow.setting().variable.to_owned();
+            ShadowPlace::Server { key: Key::MigrationsShadow, url: UrlSource::Variable { name, url } }
+        }
+    }
+}
 
 pub(super) fn build(layers: &Layers, environment: &Environment, nodes: usize) -> DatabaseSettings {
     let path = |key| layers.path(key).map(|path| environment.directory.join(path));
-    let variable = layers.text(Key::DatabaseUrlVariable).map(|name| {
-        let text = environment.text(&name).unwrap_or("");
-        UrlSource::Variable { url: Box::new(DatabaseUrl::parse(text)), name }
-    });
+    let url = source(layers, environment, Key::DatabaseUrlFile, Key::DatabaseUrlVariable);
     DatabaseSettings {
-        url: path(Key::DatabaseUrlFile).map(UrlSource::File).or(variable),
+        url: url.map(|(_, url)| url),
         role: layers.text(Key::DatabaseRole),
         schemas: layers.text(Key::DatabaseSchemas).given(),
         routing_query: layers.text(Key::DatabaseRoutingQuery),

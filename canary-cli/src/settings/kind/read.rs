@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use canary_core::analysis::{Number, Ratio};
 use canary_core::fleet::{ArtifactError, NodeId, RemotePath};
+use canary_postgres::live::DatabaseUrl;
 
 use super::Reason;
 
@@ -72,6 +73,20 @@ pub(super) fn role(text: &str) -> Result<String, Reason> {
         return Ok(text.to_owned());
     }
     Err(Reason::new("it is not a role's name", "use 1 to 63 letters, digits, '_', '$', '.', '@' and '-'"))
+}
+
+/// Off, a throw-away server, the server that another setting names, or its address without a password.
+pub(super) fn shadow(text: &str) -> Result<String, Reason> {
+    if !text.contains("://") {
+        return choice(text, &["off", "local", "server"]);
+    }
+    let url = DatabaseUrl::parse(text)
+        .map_err(|error| Reason::new(error.to_string(), "write postgres://user@host:5432/postgres"))?;
+    if url.has_password() {
+        let remedy = "write the address alone into a file, name it by migrations.shadow_url_file, and write server here";
+        return Err(Reason::new("it holds a password, which others can read here", remedy));
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn project(text: &str) -> Result<String, Reason> {

@@ -16,6 +16,7 @@ pub(super) fn example(setting: &Setting) -> String {
         Kind::File | Kind::RemotePath => "/srv/x",
         Kind::FileName | Kind::Node | Kind::Nodes | Kind::Pool | Kind::Service | Kind::Unit => "x-1",
         Kind::Metric | Kind::Project | Kind::Role | Kind::GitRef | Kind::Revision => "x",
+        Kind::Shadow => "postgres://canary@db-test/postgres",
         Kind::HttpPath => "/x",
         Kind::Url => "http://x:1",
         Kind::SecureUrl => "https://x:1",

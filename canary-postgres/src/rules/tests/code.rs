@@ -132,7 +132,7 @@ fn transactions_are_the_runners_the_files_and_the_servers() {
 }
 
 #[test]
-fn a_lock_timeout_is_missed_once_a_file_and_only_on_old_tables() {
+fn a_lock_timeout_is_missed_once_and_only_on_old_tables() {
     let count = |sql: &str| judge(&[], &[sql]).iter().filter(|f| f.rule == "lock-timeout-missing").count();
     assert_eq!(count("ALTER TABLE t ADD c int; ALTER TABLE u ADD c int;"), 1);
     assert_eq!(count("SET LOCAL lock_timeout = '2s'; ALTER TABLE t ADD c int;"), 0);
@@ -141,6 +141,26 @@ fn a_lock_timeout_is_missed_once_a_file_and_only_on_old_tables() {
     assert_eq!(count("ALTER TABLE t ADD c int; SET lock_timeout = '2s';"), 1);
     assert_eq!(count("CREATE TABLE t (a int); ALTER TABLE t ADD c int;"), 0);
     assert_eq!(count("CREATE INDEX CONCURRENTLY i ON t (a); UPDATE t SET a = 1 WHERE b;"), 0);
+}
+
+#[test]
+fn a_lock_timeout_that_is_missing_everywhere_is_said_once_with_every_place() {
+    let waits = "ALTER TABLE t ADD a int; ALTER TABLE t ADD b int;";
+    let said = |files: &[&str]| -> Vec<String> {
+        let found = judge(&[], files);
+        let found = found.iter().filter(|finding| finding.rule == "lock-timeout-missing");
+        found.map(|finding| format!("{}: {}", finding.line, finding.reason)).collect()
+    };
+    let one = said(&[waits]);
+    assert!(one.len() == 1 && !one[0].contains("the same in"), "{one:?}");
+    let set = "SET lock_timeout = '2s'; ALTER TABLE t ADD c int;";
+    let some = said(&["SELECT 1;", waits, set, "\nDROP TABLE u;"]);
+    assert!(
+        some.len() == 1 && some[0].starts_with("1: ") && some[0].ends_with("; the same in m.sql:2"),
+        "{some:?}"
+    );
+    let many = said(&[waits; 20]);
+    assert!(many[0].ends_with("m.sql:1 and 11 more files"), "{many:?}");
 }
 
 #[test]

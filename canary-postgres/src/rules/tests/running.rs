@@ -24,6 +24,12 @@ fn queries_decide_what_a_warning_becomes() {
         ("SELECT a FROM t", "ALTER TABLE t DROP CONSTRAINT k", "~drop-constraint"),
         (conflict, "ALTER TABLE t ADD CHECK (a > 0) NOT VALID", "~new-write-restriction"),
         ("SELECT a FROM t", "ALTER TABLE t ADD CHECK (a > 0) NOT VALID", ""),
+        (
+            "DELETE FROM u WHERE a = $1",
+            "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u NOT VALID",
+            "~new-write-restriction",
+        ),
+        ("SELECT a FROM u", "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u NOT VALID", ""),
         ("SELECT a FROM t", "ALTER TABLE t DROP a", "drop-column"),
     ] {
         assert_eq!(shown(&with(binary(&[query]), sql)), expected, "{query} / {sql}");
