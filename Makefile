@@ -41,6 +41,10 @@ bench-judges: ## Judges of canaries on the same simulated hours: false rollbacks
 bench-tenants: ## A policy of many tenants: read, resolved, hashed, compared. TENANTS=10000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-tenants -- $(or $(TENANTS),10000)
 
+.PHONY: bench-gate
+bench-gate: ## The static gate: many new migrations, then one file of rows in several sizes. FILES=1000
+	nice $(CARGO) run -q --release -p canary-bench --bin bench-gate -- $(or $(FILES),1000)
+
 .PHONY: bench-schemas
 bench-schemas: ## Tenants' schemas hashed and queries described, one pass beside a query a tenant; needs PostgreSQL's programs. TENANTS=1000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-schemas -- $(or $(TENANTS),1000)

@@ -113,7 +113,7 @@ async fn what_a_killed_run_left_on_the_server_is_gone_after_the_next() {
     // What would change more of the server than a database of its own is not tried there.
     service.write("migrations/2_new.sql", "CREATE ROLE app_of_the_migration;\n");
     let (code, text) = service.gate(&shadow);
-    assert_eq!(code, Some(11), "{text}");
+    assert_eq!(code, Some(22), "{text}");
     assert!(text.contains("it changes more of a server than the database it runs in"), "{text}");
     assert_eq!(shadows(&cluster).await, []);
 }
@@ -141,7 +141,7 @@ async fn the_live_server_is_no_shadow_server_by_whatever_name_and_its_schema_is_
     let other = format!("postgresql://postgres@/postgres?host={}&port={}", alias.display(), live.port());
     for url in [live.url("postgres"), other] {
         let (code, text) = with(&url);
-        assert_eq!(code, Some(11), "{text}");
+        assert_eq!(code, Some(22), "{text}");
         assert!(text.contains("is the live server, on which nothing is ever changed"), "{text}");
         assert_eq!(shadows(&live).await, []);
     }
@@ -163,7 +163,7 @@ async fn the_live_server_is_no_shadow_server_by_whatever_name_and_its_schema_is_
     // A live server that does not answer: nobody can tell whether it is the one that was named.
     service.write("database-url", "postgres://canary:s3cret-word@127.0.0.1:1/shop");
     let (code, text) = with(&shadow.url("postgres"));
-    assert_eq!(code, Some(11), "{text}");
+    assert_eq!(code, Some(22), "{text}");
     assert!(
         text.contains("whether the shadow server is the live server canary@127.0.0.1:1/shop cannot be told"),
         "{text}"
@@ -184,6 +184,6 @@ fn a_password_stands_in_a_file_and_nowhere_else() {
     // No server listens there; what comes back names it without the password.
     service.write("shadow-url", "postgres://canary:s3cret-word@127.0.0.1:1/postgres\n");
     let (code, text) = service.gate(&["--shadow", "server", "--shadow-url-file", "shadow-url"]);
-    assert_eq!(code, Some(11), "{text}");
+    assert_eq!(code, Some(22), "{text}");
     assert!(text.contains("canary@127.0.0.1:1/postgres") && !text.contains("s3cret"), "{text}");
 }

@@ -155,7 +155,9 @@ fn repository() -> World {
         let status = Command::new("git").args(arguments).current_dir(&directory).status().unwrap();
         assert!(status.success(), "git {arguments:?}");
     }
-    world
+    // Not the home's, which other tests of this host may write to at the same time.
+    let state = directory.join("state");
+    world.variable("CANARY_STATE_DIR", state.as_os_str().as_encoded_bytes())
 }
 
 #[test]

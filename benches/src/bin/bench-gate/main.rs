@@ -1,4 +1,5 @@
-//! Measures the static gate: a repository with many new migrations, judged whole, and how much of it is git.
+//! Measures the static gate: a repository with many new migrations, judged whole, and how much of it is git; then one file of
+//! rows, of several sizes, whose time must grow as the file does.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
 
@@ -25,6 +26,64 @@ fn migration(n: usize) -> String {
     )
 }
 
+/// A file of rows for a table that is in use, each in a statement of its own, of about so many bytes.
+fn rows(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes + 200);
+    let mut row = 0_u64;
+    while text.len() < bytes {
+        row += 1;
+        text.push_str(&format!(
+            "INSERT INTO customers (id, name, note) VALUES ({row}, 'customer {row}', 'a note that is as long as notes are');\n"
+        ));
+    }
+    text
+}
+
+/// A repository of one old migration, at the tag `running`.
+fn repository() -> anyhow::Result<tempfile::TempDir> {
+    let directory = tempfile::tempdir()?;
+    let migrations = directory.path().join("migrations");
+    std::fs::create_dir(&migrations)?;
+    std::fs::write(
+        migrations.join("000000_customers.sql"),
+        "CREATE TABLE customers (id bigint PRIMARY KEY, name text, note text);",
+    )?;
+    git(directory.path(), &["init", "-q"])?;
+    git(directory.path(), &["add", "."])?;
+    git(directory.path(), &["commit", "-q", "-m", "base"])?;
+    git(directory.path(), &["tag", "running"])?;
+    Ok(directory)
+}
+
+/// One file of rows, with a convention whose transactions depend on how many statements there are, and one whose do not.
+async fn large(bytes: usize) -> anyhow::Result<()> {
+    let directory = repository()?;
+    let text = rows(bytes);
+    std::fs::write(directory.path().join("migrations/000001_rows.up.sql"), &text)?;
+    let release = Release::new("bench".parse()?, Digest::of(b"bench"));
+    for convention in [Convention::Sqlx, Convention::GolangMigrate] {
+        let mut config = GateConfig::new(directory.path(), "migrations");
+        config.base = "running".into();
+        config.convention = Some(convention);
+        let gate = MigrationFilesGate::new(config);
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS.min(5) {
+            let begun = Instant::now();
+            gate.review(&release).await?;
+            times.push(begun.elapsed());
+        }
+        let time = median(times);
+        println!(
+            "one file of {:.1} MB, {} statements, {convention}: {} ms, {:.0} ms a MB",
+            text.len() as f64 / 1e6,
+            text.lines().count(),
+            time.as_millis(),
+            time.as_secs_f64() * 1e9 / text.len() as f64
+        );
+    }
+    Ok(())
+}
+
 fn git(directory: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let done = Command::new("git")
         .args(["-c", "user.name=b", "-c", "user.email=b@example.org", "-c", "commit.gpgSign=false"])
@@ -43,17 +102,8 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let files: usize = std::env::args().nth(1).map_or(Ok(1_000), |n| n.parse()).context("how many files")?;
-    let directory = tempfile::tempdir()?;
+    let directory = repository()?;
     let migrations = directory.path().join("migrations");
-    std::fs::create_dir(&migrations)?;
-    std::fs::write(
-        migrations.join("000000_customers.sql"),
-        "CREATE TABLE customers (id bigint PRIMARY KEY);",
-    )?;
-    git(directory.path(), &["init", "-q"])?;
-    git(directory.path(), &["add", "."])?;
-    git(directory.path(), &["commit", "-q", "-m", "base"])?;
-    git(directory.path(), &["tag", "running"])?;
     for n in 1..=files {
         std::fs::write(migrations.join(format!("{n:06}_orders.sql")), migration(n))?;
     }
@@ -84,5 +134,8 @@ async fn main() -> anyhow::Result<()> {
         of_git.as_millis(),
         whole.saturating_sub(of_git).as_millis()
     );
+    for bytes in [2_200_000, 4_450_000, 8_900_000] {
+        large(bytes).await?;
+    }
     Ok(())
 }
