@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use crate::backend::Registry;
-use crate::commands::{self, Context, grants, listed};
+use crate::commands::{self, Context, grants, listed, record, replay};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Format, Screen, Terminal, clear_before_panics, line};
@@ -32,6 +32,9 @@ pub fn command() -> Command {
             || matches!(s.flag, "backend" | "service" | "pool" | "health-path")
     };
     let told = |s: &Setting| matches!(s.section(), "notify") || matches!(s.flag, "service" | "pool");
+    let judged = |s: &Setting| {
+        matches!(s.section(), "state" | "watch") || matches!(s.flag, "service" | "pool" | "canary" | "peers")
+    };
     let journal = |s: &Setting| matches!(s.section(), "state") || matches!(s.flag, "service" | "pool");
     Command::new("canary-cli")
         .about("Ships a binary to a fleet, one node at a time, and takes it back when it is bad.")
@@ -120,7 +123,27 @@ pub fn command() -> Command {
                         journal,
                     )
                     .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list")),
-                ),
+                )
+                .subcommand(record::verify_arguments(with_settings(
+                    "verify",
+                    "Checks that the journal is what was written: each line, the chain, the signed head, anchors from elsewhere",
+                    journal,
+                )))
+                .subcommand(with_settings(
+                    "anchor",
+                    "Prints the last record's number and hash, to be kept where nobody who writes the journal can reach",
+                    journal,
+                ))
+                .subcommand(replay::arguments(with_settings(
+                    "replay",
+                    "Decides recorded rollouts once more from their evidence: the same must come out",
+                    judged,
+                )))
+                .subcommand(record::rotate_arguments(with_settings(
+                    "rotate-key",
+                    "Has another key sign the journal's head from here on; both keys sign that",
+                    journal,
+                ))),
         )
         .subcommand(report(journal))
         .subcommand(with_settings(
@@ -192,7 +215,7 @@ fn report(shown: impl Fn(&Setting) -> bool) -> Command {
         .arg(switch("force", "Writes over a file that is there"))
 }
 
-fn rollout_argument() -> Arg {
+pub(crate) fn rollout_argument() -> Arg {
     Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list")
 }
 
@@ -252,7 +275,7 @@ fn with_settings(name: &'static str, about: &'static str, shown: impl Fn(&Settin
     flags::add(Command::new(name).about(about).arg(file_argument()).arg(output_argument()), shown)
 }
 
-fn switch(name: &'static str, help: &'static str) -> Arg {
+pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
 }
 

@@ -15,6 +15,10 @@ pub enum ErrorKind {
     Undecided,
     /// A person is needed: exit code 30.
     Stuck,
+    /// The record is not what was written: exit code 40.
+    Damaged,
+    /// Another process writes the journal: exit code 41.
+    Busy,
     /// Stopped by a signal: exit code 130.
     Interrupted,
 }
@@ -29,6 +33,8 @@ impl ErrorKind {
             Self::Refused => 10,
             Self::Undecided => 22,
             Self::Stuck => 30,
+            Self::Damaged => 40,
+            Self::Busy => 41,
             Self::Interrupted => 130,
         }
     }

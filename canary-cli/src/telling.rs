@@ -134,9 +134,11 @@ fn outcome(kind: ErrorKind, why: &str) -> Outcome {
     match kind {
         ErrorKind::Stuck | ErrorKind::Bug => Outcome::Stuck { reason: why.to_owned() },
         ErrorKind::Interrupted => Outcome::Interrupted { at: why.to_owned() },
-        ErrorKind::Usage | ErrorKind::Refused | ErrorKind::Undecided => {
-            Outcome::Refused { reasons: vec![why.to_owned()] }
-        }
+        ErrorKind::Usage
+        | ErrorKind::Refused
+        | ErrorKind::Undecided
+        | ErrorKind::Damaged
+        | ErrorKind::Busy => Outcome::Refused { reasons: vec![why.to_owned()] },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use canary_core::engine::Outcome;
 use canary_core::fleet::{Digest, NodeId};
-use canary_core::journal::{NodeReport, RolloutId};
+use canary_core::journal::{Anchor, NodeReport, RolloutId};
 use canary_core::plan::Purpose;
 use canary_core::time::Timestamp;
 
@@ -142,6 +142,8 @@ pub struct Notice {
     pub outcome: Option<Outcome>,
     /// What is where, for [`Kind::Ended`].
     pub nodes: Vec<NodeReport>,
+    /// The record it is about, by number and hash: kept here, it shows later whether the journal was changed.
+    pub anchor: Option<Anchor>,
     /// Whether the journal has it.
     pub recorded: bool,
     /// Whether an earlier command should have delivered it.

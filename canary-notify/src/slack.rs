@@ -32,7 +32,10 @@ pub(crate) fn body(notice: &Notice) -> Value {
         };
         blocks.push(section(&format!("```{fits}```")));
     }
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context(notice) }] }));
+    let mut elements = vec![json!({ "type": "mrkdwn", "text": context(notice) })];
+    let anchor = notice.anchor.as_ref();
+    elements.extend(anchor.map(|anchor| json!({ "type": "mrkdwn", "text": escape(&anchor.to_string()) })));
+    blocks.push(json!({ "type": "context", "elements": elements }));
     json!({ "text": format!("{headline}: {}", escape(&cut(&notice.summary))), "blocks": blocks })
 }
 
@@ -112,7 +115,7 @@ mod tests {
         let mut all = Vec::new();
         texts(&body, &mut all);
         let all = all.join("\n");
-        for word in [":x:", "b1", "rollout 20240115T143210Z-00000007", "by ada", "artifact "] {
+        for word in [":x:", "b1", "rollout 20240115T143210Z-00000007", "by ada", "artifact ", "canary-anchor log=0707"] {
             assert!(all.contains(word), "no {word} in {all}");
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use canary_core::analysis::Verdict;
 use canary_core::engine::{FailureClass, Outcome};
-use canary_core::journal::{Entry, Record, RolloutId, StepResult};
+use canary_core::journal::{Anchor, Entry, Record, RolloutId, StepResult};
 use canary_core::plan::{Direction, Plan, Purpose};
 use canary_core::time::Timestamp;
 use canary_core::traits::{GateVerdict, Progress, Review, Severity};
@@ -90,7 +90,8 @@ impl Story {
     /// A record was written.
     pub fn recorded(&mut self, record: &Record) -> Option<Notice> {
         let id = record.entry.rollout().map(|rollout| format!("{rollout}-{}", record.seq));
-        self.take(record.time, &record.entry, id?)
+        let notice = self.take(record.time, &record.entry, id?)?;
+        Some(Notice { anchor: Some(Anchor::from(record)), ..notice })
     }
 
     /// A record could not be written. The first is told for itself, unless it is the end.
@@ -300,6 +301,7 @@ impl Story {
             details: Vec::new(),
             outcome: None,
             nodes: Vec::new(),
+            anchor: None,
             recorded: true,
             late: false,
         }

@@ -2,7 +2,7 @@
 
 use canary_core::engine::{AfterHold, Outcome};
 use canary_core::fleet::{Artifact, Digest, FileFacts, NodeId};
-use canary_core::journal::{Chain, Entry, NodeReport, Record, RolloutId};
+use canary_core::journal::{Anchor, Chain, Entry, NodeReport, Record, RolloutId};
 use canary_core::plan::{Origin, Plan, PlannedNode, Purpose, Step, WayBack, Work};
 use canary_core::spec::RolloutSpec;
 use canary_core::time::Timestamp;
@@ -51,6 +51,7 @@ pub(crate) fn ended() -> Notice {
             operational: Some(Operational::Up),
             problems: Vec::new(),
         }],
+        anchor: Some(Anchor { log: "07".repeat(16), seq: 12, hash: Digest::of(b"record 12") }),
         recorded: true,
         late: false,
     }
@@ -70,6 +71,7 @@ pub(crate) fn notices() -> Vec<Notice> {
             previous: None,
             outcome: None,
             nodes: Vec::new(),
+            anchor: None,
             kind,
             ..ended()
         },

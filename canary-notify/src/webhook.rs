@@ -43,6 +43,7 @@ pub(crate) fn body(notice: &Notice) -> Value {
             "exit_code": notice.outcome.as_ref().map(Outcome::exit_code),
             "nodes": nodes,
             "nodes_left_out": more,
+            "journal": notice.anchor,
         },
     })
 }

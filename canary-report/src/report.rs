@@ -137,6 +137,7 @@ impl<'a> Report<'a> {
             Entry::Genesis { .. }
             | Entry::Opened { .. }
             | Entry::Recovered { .. }
+            | Entry::SigningKey { .. }
             | Entry::Retried { .. }
             | Entry::Calibrated { .. }
             | Entry::StepFinished { .. }

@@ -112,7 +112,10 @@ impl Timeline {
                 let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
                 self.say(at, outcome.as_str(), &reason, tone);
             }
-            Entry::Genesis { .. } | Entry::Opened { .. } | Entry::Recovered { .. } => {}
+            Entry::Genesis { .. }
+            | Entry::Opened { .. }
+            | Entry::Recovered { .. }
+            | Entry::SigningKey { .. } => {}
         }
         self.last = Some(at);
     }

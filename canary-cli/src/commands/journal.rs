@@ -1,16 +1,23 @@
 //! The journal's place, and what its errors mean to a person.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use canary_core::engine::WayBackSearch;
 use canary_core::fleet::Digest;
 use canary_core::journal::{FileJournal, ReadJournal, Record, Released, RolloutView, Writer, read, rollouts};
 use canary_core::traits::{Clock, Journal as _, JournalError};
+use canary_seal::{Ed25519Seal, KeyError, SigningKey};
+use tokio::time::Instant;
 
 use super::{Context, random};
 use crate::backend::haproxy_incus;
 use crate::error::{CommandError, ErrorKind, chain};
+use crate::settings::Key;
+
+/// How long a journal that another process writes is waited for.
+const BUSY: Duration = Duration::from_secs(3);
 
 /// A journal that is open for writing, and what it held before.
 #[derive(Debug)]
@@ -50,12 +57,55 @@ impl Context<'_> {
             actor: self.settings.actor.clone(),
             engine: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let random = random::<16>()?;
-        let journal = FileJournal::open(self.journal_path(), &writer, random, Arc::clone(clock))
-            .map_err(|error| explain(&error))?;
+        let journal = self.sealed_journal(&writer, clock).await?;
         let records = journal.records().await.map_err(|error| explain(&error))?;
         self.telling.start(self, &records).await?;
         Ok(Open { journal: Arc::new(journal), records })
+    }
+
+    /// Opens the journal under its signed head. One that another process writes is waited for, for a moment: most commands are short.
+    async fn sealed_journal(&self, writer: &Writer, clock: &Arc<dyn Clock>) -> Result<FileJournal, CommandError> {
+        let until = Instant::now() + BUSY;
+        loop {
+            match self.open_now(writer, clock)? {
+                Err(JournalError::Locked { .. }) if Instant::now() < until => tokio::time::sleep(BUSY / 50).await,
+                opened => return opened.map_err(|error| explain(&error)),
+            }
+        }
+    }
+
+    fn open_now(
+        &self,
+        writer: &Writer,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Result<FileJournal, JournalError>, CommandError> {
+        let open = |key: SigningKey| {
+            let (seal, clock) = (Arc::new(Ed25519Seal::new(key)), Arc::clone(clock));
+            Ok::<_, CommandError>(FileJournal::open_sealed(self.journal_path(), writer, random::<16>()?, clock, seal))
+        };
+        let path = &self.settings.signing_key_file;
+        let key = SigningKey::read_or_make(path, &random::<32>()?).map_err(|error| self.cannot_sign(&error))?;
+        let opened = open(key)?;
+        // A change of keys that was killed between the record and the file: the journal names the next key already.
+        let next = next_key(path);
+        if !matches!(opened, Err(JournalError::Head { .. })) || !next.exists() {
+            return Ok(opened);
+        }
+        let key = SigningKey::read(&next).map_err(|error| self.cannot_sign(&error))?;
+        match open(key)? {
+            Ok(journal) => {
+                SigningKey::replace(&next, path).map_err(|error| self.cannot_sign(&error))?;
+                Ok(Ok(journal))
+            }
+            Err(_) => Ok(opened),
+        }
+    }
+
+    /// A signing key's error with the setting it comes from.
+    pub(super) fn cannot_sign(&self, error: &KeyError) -> CommandError {
+        let origin = self.settings.layers.origin(Key::SigningKeyFile);
+        let message = format!("state.signing_key_file ({origin}): {}", chain(error));
+        CommandError::usage(message, "name a key that this user may read, or none: then one is made beside the journal")
     }
 
     /// Reads the journal without taking its lock.
@@ -82,20 +132,33 @@ impl Context<'_> {
     }
 }
 
+/// Where the next key waits until the journal names it.
+pub(super) fn next_key(path: &Path) -> PathBuf {
+    path.with_extension("key-next")
+}
+
 /// A journal's error with what to do about it.
 pub(super) fn explain(error: &JournalError) -> CommandError {
-    let hint = match error {
-        JournalError::Locked { .. } => "wait until it is done; `canary-cli status` shows how far it is",
-        JournalError::Io { .. } => {
-            "name a directory that this user may write with CANARY_STATE_DIR or --state-dir"
+    let (kind, hint) = match error {
+        JournalError::Locked { .. } => {
+            (ErrorKind::Busy, "wait until it is done; `canary-cli status` shows how far it is")
         }
+        JournalError::Io { .. } => (
+            ErrorKind::Refused,
+            "name a directory that this user may write with CANARY_STATE_DIR or --state-dir",
+        ),
         JournalError::Fenced { .. } => {
-            "another engine is at work now; `canary-cli status` shows how far it is"
+            (ErrorKind::Busy, "another engine is at work now; `canary-cli status` shows how far it is")
         }
-        JournalError::Damaged { .. } => {
-            "somebody changed it: keep it as evidence, move it aside, see with `canary-cli status` what is where"
-        }
-        _ => "",
+        JournalError::Damaged { .. } => (
+            ErrorKind::Damaged,
+            "somebody changed it: keep it as evidence, move it aside with its .head, see with `canary-cli status` what is where",
+        ),
+        JournalError::Head { .. } => (
+            ErrorKind::Damaged,
+            "compare it with its anchors (`canary-cli log verify --anchor FILE`); keep both files as evidence, move them aside together, see with `canary-cli status` what is where",
+        ),
+        _ => (ErrorKind::Refused, ""),
     };
-    CommandError::new(ErrorKind::Refused, chain(error), hint)
+    CommandError::new(kind, chain(error), hint)
 }

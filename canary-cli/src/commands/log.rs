@@ -106,7 +106,7 @@ pub(super) fn named<'r>(
     }
 }
 
-fn empty(cx: &Context<'_>) -> CommandError {
+pub(super) fn empty(cx: &Context<'_>) -> CommandError {
     let path = cx.journal_path();
     CommandError::new(
         ErrorKind::Usage,

@@ -16,6 +16,8 @@ mod log;
 mod looking;
 mod notify;
 mod plan;
+pub(crate) mod record;
+pub(crate) mod replay;
 mod report;
 mod resume;
 mod rollback;
@@ -59,6 +61,10 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             Some(("show", matches)) => log::show(&cx, matches),
             Some(("list", _)) => log::list(&cx),
             Some(("explain", matches)) => log::explain(&cx, matches),
+            Some(("verify", matches)) => record::check(&cx, matches),
+            Some(("anchor", _)) => record::anchor(&cx),
+            Some(("replay", matches)) => replay::run(&cx, matches),
+            Some(("rotate-key", matches)) => runtime()?.block_on(record::rotate(&cx, matches)),
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
         };
     }

@@ -35,10 +35,11 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
     let backend = Arc::clone(registry.get(&name).unwrap_or_else(|| registry.first()));
     let spec = spec(&layers);
     let state_dir = path(Key::StateDir).given();
+    let service_dir = state_dir.join(spec.service.as_str());
     let nodes = spec.nodes().count();
     let (file, directory) = (layers.source.clone(), environment.directory.clone());
     Settings {
-        local: local::build(&layers, environment, &state_dir.join(spec.service.as_str())),
+        local: local::build(&layers, environment, &service_dir),
         own: OwnSettings::new(&name, file, environment.variables.clone(), directory),
         backend,
         spec,
@@ -65,6 +66,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             shadow_role: layers.text(Key::MigrationsShadowRole),
             accepts_proof: layers.text(Key::MigrationsProof).as_deref() == Some("accept"),
         },
+        signing_key_file: path(Key::SigningKeyFile).unwrap_or_else(|| service_dir.join("signing.key")),
         state_dir,
         actor: layers.text(Key::Actor).given(),
         reason: layers.text(Key::Reason),

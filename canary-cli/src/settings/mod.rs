@@ -89,6 +89,8 @@ pub struct Settings {
     pub migrations: MigrationSettings,
     /// The directory of the journals.
     pub state_dir: PathBuf,
+    /// The key that signs the journal's head.
+    pub signing_key_file: PathBuf,
     /// Who is responsible.
     pub actor: String,
     /// Why the change is made.

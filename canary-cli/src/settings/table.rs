@@ -431,6 +431,9 @@ settings! {
     /// The directory of the journals.
     StateDir = "state.dir", "CANARY_STATE_DIR", "state-dir", Kind::File,
         Computed("/var/lib/canary for root, else $XDG_STATE_HOME/canary or ~/.local/state/canary");
+    /// The key that signs the journal's head: Ed25519, PKCS #8 in PEM; made when it is not there.
+    SigningKeyFile = "state.signing_key_file", "CANARY_SIGNING_KEY_FILE", "signing-key-file", Kind::File,
+        Computed("signing.key, in the service's own directory in state.dir");
 
     /// For how long a call that can succeed later is tried again.
     RetryBudget = "retry.budget", "CANARY_RETRY_BUDGET", "retry-budget", time(Duration::ZERO, HOUR), Time(defaults::RETRY_BUDGET);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::odds::{
-    Against, ArmHistogram, Calibration, CounterMemory, OddsJudgement, OddsPolicy, OddsSli, OddsVerdict,
+    Against, ArmHistogram, Calibration, CounterMemory, Distrust, OddsJudgement, OddsPolicy, OddsSli, OddsVerdict,
     OddsWatch, SHORTEST_HISTORY, SeriesReading, Table,
 };
-use super::{Number, Role};
+use super::{HoldReason, Number, Role};
 use crate::fleet::NodeId;
 use crate::spec::{Bound, OddsRules, Sli};
 use crate::time::millis;
@@ -280,6 +280,21 @@ impl Compared {
     pub fn poll(watch: &mut OddsWatch, tables: Vec<Vec<Table>>, elapsed: Duration) -> Self {
         let judgement = take(watch, &tables, elapsed);
         Self { tables, elapsed, judgement, closing: watch.finish().verdict }
+    }
+
+    /// Why a comparison that sees a worse canary does not say so, where that is why it holds.
+    #[must_use]
+    pub fn distrust(&self) -> Option<HoldReason> {
+        let evidence = || self.judgement.evidence.to_string();
+        match self.judgement.verdict {
+            OddsVerdict::Hold(Distrust::Uncalibrated) => {
+                Some(HoldReason::Uncalibrated { evidence: evidence() })
+            }
+            OddsVerdict::Hold(Distrust::NoisierThanHistory) => {
+                Some(HoldReason::NoisierThanHistory { evidence: evidence() })
+            }
+            _ => None,
+        }
     }
 
     /// Takes a recorded poll into account again.

@@ -1,5 +1,6 @@
 //! Judging: pure functions from what was observed to a verdict.
 
+mod again;
 mod compare;
 mod foresight;
 mod histogram;
@@ -16,6 +17,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use again::Carried;
 pub use compare::{Compared, Comparison, calibrated, compared, tables};
 pub use foresight::{Foresight, Sight, foresee};
 pub use histogram::{Bucket, HistogramError, Quantile, quantile};

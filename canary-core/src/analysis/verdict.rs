@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::again::{is_open, of_the_reading};
 use super::hold::HoldReason;
 use crate::analysis::{Number, combined};
 use crate::spec::{Bound, Sli};
@@ -180,6 +181,17 @@ fn open_bucket(bound: Bound, at_least: Number) -> SliVerdict {
         Bound::Above(limit) if at_least > limit => SliVerdict::Green,
         Bound::Below(_) | Bound::Above(_) => SliVerdict::Hold { why },
     }
+}
+
+/// The verdict on a recorded value by a bound, perhaps another than it was recorded with.
+pub(super) fn judged_by_bound(sli: &Sli, value: Number, told: &JudgedSli) -> SliVerdict {
+    if of_the_reading(&told.verdict) {
+        return told.verdict.clone();
+    }
+    if let Some(seen) = told.events.filter(|seen| *seen < sli.min_requests) {
+        return SliVerdict::Hold { why: HoldReason::TooFewRequests { seen, needed: sli.min_requests } };
+    }
+    if is_open(&told.verdict) { open_bucket(sli.bound, value) } else { by_bound(sli.bound.holds(value.value())) }
 }
 
 /// How a source marks a remark on the query, which says nothing about the data (Prometheus's `infos`).

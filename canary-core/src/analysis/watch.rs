@@ -180,6 +180,14 @@ impl Observation {
         parts.join(", ")
     }
 
+    /// The SLIs that wait to be confirmed by the next probe.
+    pub(super) fn unconfirmed(&self) -> BTreeSet<String> {
+        let waits = |judged: &&JudgedSli| {
+            matches!(&judged.verdict, SliVerdict::Hold { why: HoldReason::Unconfirmed { .. } })
+        };
+        self.slis.iter().filter(waits).map(|judged| judged.sli.clone()).collect()
+    }
+
     /// Every kind of reason for which it holds.
     fn held_for(&self) -> BTreeSet<HoldKind> {
         let of_slis = self.slis.iter().filter_map(|judged| match &judged.verdict {
@@ -270,10 +278,7 @@ impl WatchState {
         if let Some(patience) = &observation.patience {
             self.patience = patience.state;
         }
-        let waits = |judged: &&JudgedSli| {
-            matches!(&judged.verdict, SliVerdict::Hold { why: HoldReason::Unconfirmed { .. } })
-        };
-        self.unconfirmed = observation.slis.iter().filter(waits).map(|judged| judged.sli.clone()).collect();
+        self.unconfirmed = observation.unconfirmed();
         self.polls.extend(observation.compared.as_deref().cloned());
     }
 

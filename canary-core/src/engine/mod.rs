@@ -10,8 +10,10 @@ mod observe;
 mod outcome;
 mod preflight;
 mod recorder;
+mod replay;
 mod spans;
 mod steps;
+mod suppose;
 mod way_back;
 
 #[cfg(test)]
@@ -23,6 +25,8 @@ use std::sync::Arc;
 pub use next::{Next, next};
 pub use outcome::{AfterHold, FailureClass, Outcome};
 pub use preflight::{Check, CheckStatus, Preflight};
+pub use replay::{Divergence, Replayed, replay};
+pub use suppose::{Supposed, WatchEnd, WatchVerdict, suppose};
 pub use way_back::{WayBackError, WayBackSearch};
 
 use crate::control::Control;

@@ -1,21 +1,21 @@
-//! The line's form: `{"body":BODY,"hash":"<64 hex>"}`, the hash over BODY's bytes as they lie in the file.
+//! The chain: every record names the hash of the one before, and counts on from it.
 
 use std::fmt::Write as _;
 
 use serde::Serialize as _;
 use serde_json::{Map, Value};
 
-use super::Entry;
+use super::form::MAX_INTEGER;
+use super::line::VERSION;
+use super::{Entry, Line};
 use crate::fleet::Digest;
 use crate::time::Timestamp;
 use crate::traits::JournalError;
 
-/// The version of the line's form.
-const VERSION: u64 = 1;
+/// The kind of a journal's first record.
+const GENESIS: &str = "genesis";
 /// What the first record names as its predecessor.
 const NO_PREVIOUS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// The largest integer that every JSON reader keeps whole.
-const MAX_INTEGER: u64 = 1 << 53;
 
 /// An entry with its place in the chain.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,12 @@ impl Chain {
         Self { log: record.log.clone(), next_seq: record.seq + 1, prev: record.hash.to_string() }
     }
 
+    /// The journal's random id.
+    #[must_use]
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
     /// The next record and its line, with the line feed.
     ///
     /// # Errors
@@ -88,18 +94,37 @@ impl Chain {
     /// # Errors
     /// What does not fit.
     pub fn accept(before: Option<&Self>, record: &Record) -> Result<Self, String> {
-        let (seq, prev) = before.map_or((0, NO_PREVIOUS), |chain| (chain.next_seq, chain.prev.as_str()));
-        if record.seq != seq {
-            return Err(format!("sequence number {} where {seq} comes next", record.seq));
-        }
-        if record.prev != prev {
-            return Err("it does not continue the line before: its `prev` is another hash".to_owned());
-        }
-        if before.is_some_and(|chain| chain.log != record.log) {
-            return Err(format!("it belongs to another journal ({})", record.log));
-        }
+        fits(before, record.seq, &record.prev, &record.log)?;
         Ok(Self::after(record))
     }
+
+    /// The same of a line whose record is of no interest; the first line of a journal is its genesis.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn accept_line(before: Option<Self>, line: &Line<'_>) -> Result<Self, String> {
+        fits(before.as_ref(), line.seq, line.prev, line.log)?;
+        let log = match before {
+            Some(chain) => chain.log,
+            None if line.kind == GENESIS => line.log.to_owned(),
+            None => return Err(format!("the first record is of the kind {:?}, not {GENESIS:?}", line.kind)),
+        };
+        Ok(Self { log, next_seq: line.seq + 1, prev: line.hash.to_string() })
+    }
+}
+
+fn fits(before: Option<&Chain>, seq: u64, prev: &str, log: &str) -> Result<(), String> {
+    let (next, hash) = before.map_or((0, NO_PREVIOUS), |chain| (chain.next_seq, chain.prev.as_str()));
+    if seq != next {
+        return Err(format!("sequence number {seq} where {next} comes next"));
+    }
+    if prev != hash {
+        return Err("it does not continue the line before: its `prev` is another hash".to_owned());
+    }
+    if before.is_some_and(|chain| chain.log != log) {
+        return Err(format!("it belongs to another journal ({log})"));
+    }
+    Ok(())
 }
 
 /// Writes JSON in the journal's form: sorted keys, compact, no floats, no integer above 2^53, ASCII keys.
@@ -157,46 +182,4 @@ fn push_object(map: &Map<String, Value>, out: &mut String) -> Result<(), String>
 fn push_string(text: &str, out: &mut String) -> Result<(), String> {
     out.push_str(&serde_json::to_string(text).map_err(|e| e.to_string())?);
     Ok(())
-}
-
-/// Reads one line, without its line feed, and checks its hash and its form.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn parse_line(line: &[u8]) -> Result<Record, String> {
-    const HEAD: &[u8] = b"{\"body\":";
-    const MIDDLE: &[u8] = b",\"hash\":\"";
-    const TAIL: usize = 64 + 2;
-    let not_a_line = || "it is not a journal line".to_owned();
-    let inner = line.strip_prefix(HEAD).ok_or_else(not_a_line)?;
-    let split = inner.len().checked_sub(TAIL + MIDDLE.len()).ok_or_else(not_a_line)?;
-    let (body, rest) = inner.split_at(split);
-    let hash = rest.strip_prefix(MIDDLE).and_then(|r| r.strip_suffix(b"\"}")).ok_or_else(not_a_line)?;
-    let hash: Digest = std::str::from_utf8(hash).ok().and_then(|h| h.parse().ok()).ok_or_else(not_a_line)?;
-    if Digest::of(body) != hash {
-        return Err("its hash does not match its body: it was changed".to_owned());
-    }
-    let text = std::str::from_utf8(body).map_err(|_| not_a_line())?;
-    let value: Value = serde_json::from_str(text).map_err(|e| format!("its body is not JSON: {e}"))?;
-    let mut form = String::with_capacity(text.len());
-    canonical(&value, &mut form)?;
-    if form != text {
-        return Err("its body is not in the journal's form".to_owned());
-    }
-    let Value::Object(mut body) = value else { return Err(not_a_line()) };
-    match body.remove("v").as_ref().and_then(Value::as_u64) {
-        Some(VERSION) => {}
-        Some(v) => return Err(format!("its version is {v}, this program reads {VERSION}")),
-        None => return Err("it has no version".to_owned()),
-    }
-    let mut take = |key: &str| match body.remove(key) {
-        Some(Value::String(text)) => Ok(text),
-        _ => Err(format!("it has no {key:?}")),
-    };
-    let (log, prev, time) = (take("log")?, take("prev")?, take("time")?);
-    let time = Timestamp::try_from(time).map_err(|e| format!("its time is not RFC 3339: {e}"))?;
-    let seq = body.remove("seq").as_ref().and_then(Value::as_u64).ok_or("it has no \"seq\"")?;
-    let entry = serde_json::from_value(Value::Object(body))
-        .map_err(|e| format!("it says something this version does not know: {e}"))?;
-    Ok(Record { log, seq, prev, time, entry, hash })
 }

@@ -120,6 +120,17 @@ pub struct NodeReport {
     pub problems: Vec<String>,
 }
 
+/// A change of keys, which both keys signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// The key before.
+    pub from: String,
+    /// Its signature.
+    pub by_old: String,
+    /// The new key's signature.
+    pub by_new: String,
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -149,6 +160,14 @@ pub enum Entry {
         bytes: u64,
         /// Where they are now.
         moved_to: String,
+    },
+    /// The head is signed with this key from here on.
+    SigningKey {
+        /// The public key: the algorithm, a colon, base64.
+        key: String,
+        /// How the key before gave way to it; absent for the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handover: Option<Handover>,
     },
     /// The gate answered.
     GateReviewed {
@@ -279,7 +298,10 @@ impl Entry {
     #[must_use]
     pub const fn rollout(&self) -> Option<&RolloutId> {
         match self {
-            Self::Genesis { .. } | Self::Opened { .. } | Self::Recovered { .. } => None,
+            Self::Genesis { .. }
+            | Self::Opened { .. }
+            | Self::Recovered { .. }
+            | Self::SigningKey { .. } => None,
             Self::GateReviewed { rollout, .. }
             | Self::Checked { rollout, .. }
             | Self::Refused { rollout, .. }
@@ -292,6 +314,30 @@ impl Entry {
             | Self::StepFinished { rollout, .. }
             | Self::Asked { rollout, .. }
             | Self::Finished { rollout, .. } => Some(rollout),
+        }
+    }
+
+    /// Whether the head is signed anew at once after it: what somebody decided, and what the rest is judged by. What lies between is signed with
+    /// the next of these, or when the journal is closed.
+    #[must_use]
+    pub const fn settles(&self) -> bool {
+        match self {
+            Self::StepStarted { .. }
+            | Self::Retried { .. }
+            | Self::Observed { .. }
+            | Self::StepFinished { .. } => false,
+            Self::Genesis { .. }
+            | Self::Opened { .. }
+            | Self::Recovered { .. }
+            | Self::SigningKey { .. }
+            | Self::GateReviewed { .. }
+            | Self::Checked { .. }
+            | Self::Refused { .. }
+            | Self::Started { .. }
+            | Self::Resumed { .. }
+            | Self::Calibrated { .. }
+            | Self::Asked { .. }
+            | Self::Finished { .. } => true,
         }
     }
 }

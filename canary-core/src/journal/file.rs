@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::lease::Lease;
-use super::{Chain, Entry, Record, parse_line};
+use super::sealing::{Sealing, head_path};
+use super::{Chain, Entry, Handover, Record, Seal, parse_line};
 use crate::time::Timestamp;
 use crate::traits::{Clock, Journal, JournalError};
 
@@ -88,12 +89,13 @@ struct State {
     lease: Lease,
     file: File,
     chain: Chain,
+    sealing: Option<Sealing>,
     failed: bool,
     records: Vec<Record>,
 }
 
 impl FileJournal {
-    /// Opens the journal for writing, or creates it with its directory. Blocking.
+    /// Opens the journal for writing, or creates it with its directory. Blocking. Its head is not signed, and one that is there not looked at.
     ///
     /// A last line without line feed is moved to a file beside the journal, and that is recorded.
     ///
@@ -106,26 +108,43 @@ impl FileJournal {
         random: [u8; 16],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, JournalError> {
-        let path = path.into();
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(|e| io_error("create the directory of", &path, e))?;
+        Self::open_with(path.into(), writer, random, clock, None)
+    }
+
+    /// The same under a signed head, in a file beside the journal: signed anew after each record that [settles](Entry::settles)
+    /// something, and when the journal is closed. A journal that has no head yet gets one, and a record that names the key.
+    ///
+    /// # Errors
+    /// Also [`JournalError::Head`], when the file is shorter than its head says, or another, or the head is missing or not signed by `seal`'s key.
+    /// Nothing was changed then.
+    pub fn open_sealed(
+        path: impl Into<PathBuf>,
+        writer: &Writer,
+        random: [u8; 16],
+        clock: Arc<dyn Clock>,
+        seal: Arc<dyn Seal>,
+    ) -> Result<Self, JournalError> {
+        Self::open_with(path.into(), writer, random, clock, Some(seal))
+    }
+
+    fn open_with(
+        path: PathBuf,
+        writer: &Writer,
+        random: [u8; 16],
+        clock: Arc<dyn Clock>,
+        seal: Option<Arc<dyn Seal>>,
+    ) -> Result<Self, JournalError> {
+        if seal.is_some() && !path.exists() && head_path(&path).exists() {
+            let why = format!("it is gone, its signed head {} is not", head_path(&path).display());
+            return Err(JournalError::Head { path: path.display().to_string(), why });
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|e| io_error("open", &path, e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(locked(&path)),
-            Err(TryLockError::Error(e)) => return Err(io_error("lock", &path, e)),
-        }
+        let file = open_locked(&path)?;
         let (journal, whole) = read_from(&path, &file)?;
+        let sealing = seal.map(|seal| Sealing::open(&path, &journal.records, seal)).transpose()?;
         let chain = journal.records.last().map_or_else(|| Chain::new(random), Chain::after);
         let new = journal.records.is_empty();
         let lease = Lease::take(&path, writer, clock.now(), last_token(&journal.records))?;
-        let mut state = State { lease, file, chain, failed: false, records: journal.records };
+        let mut state = State { lease, file, chain, sealing, failed: false, records: journal.records };
         if new {
             sync_directory(&path)?;
             state.append(&path, clock.now(), Entry::Genesis { engine: writer.engine.clone() })?;
@@ -134,6 +153,7 @@ impl FileJournal {
             let moved_to = move_aside(&path, &mut state, whole)?;
             state.append(&path, clock.now(), Entry::Recovered { bytes: journal.torn, moved_to })?;
         }
+        state.name_key(&path, clock.now())?;
         let opened = Entry::Opened {
             pid: writer.pid.into(),
             host: writer.host.clone(),
@@ -145,10 +165,46 @@ impl FileJournal {
         Ok(Self { path, clock, state: Arc::new(Mutex::new(state)) })
     }
 
+    /// Has the head signed by another key from here on; `handover` is what both keys say to that. Blocking.
+    ///
+    /// # Errors
+    /// Those of [`Journal::append`]; [`JournalError::Head`] when the journal has no signed head.
+    pub fn hand_over(&self, seal: Arc<dyn Seal>, handover: Handover) -> Result<Record, JournalError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sealing) = &mut state.sealing else {
+            let why = "it was opened without a key".to_owned();
+            return Err(JournalError::Head { path: self.path.display().to_string(), why });
+        };
+        let key = seal.key().to_owned();
+        // The head that follows the record is over it, and so the new key's.
+        let before = std::mem::replace(&mut sealing.seal, seal);
+        let entry = Entry::SigningKey { key, handover: Some(handover) };
+        let result = state.append(&self.path, self.clock.now(), entry);
+        if let (Err(_), Some(sealing)) = (&result, &mut state.sealing) {
+            sealing.seal = before;
+        }
+        result
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Opens the file, or creates it with its directory, and takes its lock.
+fn open_locked(path: &Path) -> Result<File, JournalError> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(|e| io_error("create the directory of", path, e))?;
+    }
+    let mut options = OpenOptions::new();
+    let file = options.read(true).append(true).create(true).open(path);
+    let file = file.map_err(|e| io_error("open", path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(locked(path)),
+        Err(TryLockError::Error(e)) => Err(io_error("lock", path, e)),
     }
 }
 
@@ -196,6 +252,16 @@ fn move_aside(path: &Path, state: &mut State, whole: u64) -> Result<String, Jour
 }
 
 impl State {
+    /// Begins to sign: the head comes first, so that records which name a key are never without one.
+    fn name_key(&mut self, path: &Path, time: Timestamp) -> Result<(), JournalError> {
+        let Some(sealing) = self.sealing.as_mut().filter(|sealing| !sealing.named) else { return Ok(()) };
+        sealing.write(self.chain.log())?;
+        sealing.named = true;
+        let key = sealing.seal.key().to_owned();
+        self.append(path, time, Entry::SigningKey { key, handover: None })?;
+        Ok(())
+    }
+
     fn append(&mut self, path: &Path, time: Timestamp, entry: Entry) -> Result<Record, JournalError> {
         if self.failed {
             let source = io::Error::other("an earlier write failed");
@@ -218,7 +284,28 @@ impl State {
         }
         self.chain = Chain::after(&record);
         self.records.push(record.clone());
+        if let Some(sealing) = &mut self.sealing {
+            sealing.push(&record);
+            if record.entry.settles()
+                && let Err(error) = sealing.write(self.chain.log())
+            {
+                self.failed = true;
+                return Err(error);
+            }
+        }
         Ok(record)
+    }
+}
+
+impl Drop for State {
+    /// Signs what was not signed yet. A head that cannot be written is an older one: the next writer signs anew.
+    fn drop(&mut self) {
+        if self.failed || self.lease.check().is_err() {
+            return;
+        }
+        if let Some(Err(error)) = self.sealing.as_mut().map(|sealing| sealing.write(self.chain.log())) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot sign the journal's head");
+        }
     }
 }
 

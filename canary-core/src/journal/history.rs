@@ -102,6 +102,7 @@ impl History {
             Entry::Genesis { .. }
             | Entry::Opened { .. }
             | Entry::Recovered { .. }
+            | Entry::SigningKey { .. }
             | Entry::GateReviewed { .. }
             | Entry::Checked { .. }
             | Entry::Refused { .. }

@@ -47,6 +47,14 @@ pub enum JournalError {
         /// What is wrong with it.
         why: String,
     },
+    /// The journal is not the one whose head was signed.
+    #[error("{path}: {why}")]
+    Head {
+        /// The journal.
+        path: String,
+        /// What does not hold.
+        why: String,
+    },
     /// The record cannot be written in the journal's form.
     #[error("a record cannot be written: {0}")]
     Form(String),

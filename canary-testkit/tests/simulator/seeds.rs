@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use canary_core::engine::replay;
+use canary_core::journal::rollouts;
 use canary_testkit::invariants::{broken, same_journal};
 use canary_testkit::sim::{Scenario, Simulator};
 
@@ -31,4 +33,19 @@ fn the_same_seed_gives_the_same_journal() {
         same_journal(&simulator, &Scenario::from_seed(seed), None)
             .unwrap_or_else(|how| panic!("seed {seed}: {how}"));
     }
+}
+
+#[test]
+fn every_journal_decides_once_more_as_it_did() {
+    let simulator = Simulator::new().unwrap();
+    let mut decisions = 0;
+    for seed in 1..=300 {
+        let run = simulator.run(&Scenario::from_seed(seed)).expect("a plan");
+        for view in rollouts(&run.records) {
+            let replayed = replay(&run.records, &view.id).expect("it was started");
+            assert_eq!(replayed.divergence, None, "seed {seed}");
+            decisions += replayed.decisions;
+        }
+    }
+    assert!(decisions > 5_000, "{decisions} decisions are too few to tell");
 }

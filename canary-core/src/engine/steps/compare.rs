@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::analysis::odds::{CounterMemory, Distrust, OddsVerdict, OddsWatch};
+use crate::analysis::odds::{CounterMemory, OddsWatch};
 use crate::analysis::{Compared, Comparison, HoldReason, WatchState, calibrated, compared, tables};
 use crate::engine::cx::{Failure, StepCx};
 use crate::fleet::NodeId;
@@ -85,16 +85,7 @@ impl<'a> Comparing<'a> {
         // The first reading only learns where the counters stand.
         let elapsed = self.counted.replace(at).map_or(Duration::ZERO, |before| at.since(before));
         let poll = Compared::poll(watch, counted, elapsed);
-        let evidence = || poll.judgement.evidence.to_string();
-        match poll.judgement.verdict {
-            OddsVerdict::Hold(Distrust::Uncalibrated) => {
-                holds.push(HoldReason::Uncalibrated { evidence: evidence() });
-            }
-            OddsVerdict::Hold(Distrust::NoisierThanHistory) => {
-                holds.push(HoldReason::NoisierThanHistory { evidence: evidence() });
-            }
-            _ => {}
-        }
+        holds.extend(poll.distrust());
         Ok((Some(poll), holds))
     }
 

@@ -13,6 +13,7 @@ mod out;
 mod preflight;
 mod probes;
 mod proof;
+mod replay;
 mod restart;
 mod stage;
 mod store;
