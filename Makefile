@@ -45,6 +45,10 @@ bench-tenants: ## A policy of many tenants: read, resolved, hashed, compared. TE
 bench-gate: ## The static gate: many new migrations, then one file of rows in several sizes. FILES=1000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-gate -- $(or $(FILES),1000)
 
+.PHONY: bench-record
+bench-record: ## How fast a journal is verified, and what a signed head costs a writer. RECORDS=100000
+	$(CARGO) run -q --release -p canary-bench --bin bench-record -- $(or $(RECORDS),100000)
+
 .PHONY: bench-schemas
 bench-schemas: ## Tenants' schemas hashed and queries described, one pass beside a query a tenant; needs PostgreSQL's programs. TENANTS=1000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-schemas -- $(or $(TENANTS),1000)

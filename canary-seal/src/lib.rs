@@ -1,10 +1,6 @@
-//! The signed head of a canary journal, and what is known of a journal elsewhere.
+#![doc = include_str!("../README.md")]
 //!
-//! The chain of a journal shows that nothing in it was changed; it has no key, so whoever can write the file can write a whole new one. The
-//! head closes that: a checkpoint (C2SP tlog-checkpoint: a signed note with the number of records and the root of an RFC 6962 Merkle tree over their
-//! hashes) signed with Ed25519. Whoever has the key, or puts back an older file with its older head, is found out by an
-//! [`Anchor`](canary_core::journal::Anchor): a record's
-//! number and hash that were noted where the writer of the file cannot reach.
+//! # The parts
 //!
 //! * [`SigningKey`]: made on first use, kept as PKCS #8 in PEM, as `openssl genpkey -algorithm ed25519` writes it.
 //! * [`Ed25519Seal`]: the [`Seal`](canary_core::journal::Seal) that [`FileJournal::open_sealed`](canary_core::journal::FileJournal::open_sealed) takes.

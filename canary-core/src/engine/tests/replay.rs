@@ -38,7 +38,7 @@ async fn every_decision_comes_out_as_it_was_recorded() {
 
 #[tokio::test]
 async fn a_comparison_comes_out_to_the_same_bits() {
-    let (scene, _store) = super::judges::compared(30_000, 10_000, true);
+    let (scene, _store) = super::judges::compared(3000, 1000, true);
     scene.run().await;
     let records = scene.backends.journal.records().await.unwrap();
     let polls = |record: &&Record| matches!(&record.entry, Entry::Observed { observation, .. } if observation.compared.is_some());
@@ -92,6 +92,7 @@ async fn another_policy_decides_on_the_same_evidence() {
     assert_eq!(ends(&good, 0.5), ((WatchVerdict::Green, 10), (WatchVerdict::Green, 10)));
     let mut stricter = policy(&good, 0.005);
     stricter.slis[0].min_requests = 1_000_000;
+    stricter.hold_budget = Duration::from_secs(60);
     let supposed = suppose(&good, &order().rollout, &stricter);
     assert_eq!(supposed[0].would_be.verdict, WatchVerdict::Inconclusive);
 }
