@@ -34,12 +34,21 @@ impl Site {
             .args(arguments)
             .current_dir(self.0.path())
             .env_clear()
-            .envs([("HOME", "/nonexistent"), ("USER", "ada"), ("ARTIFACT", "veza-api"), ("PATH", "/usr/bin:/bin")])
+            .envs([
+                ("HOME", "/nonexistent"),
+                ("USER", "ada"),
+                ("ARTIFACT", "veza-api"),
+                ("PATH", "/usr/bin:/bin"),
+            ])
             .env("CANARY_STATE_DIR", self.0.path().join("state"))
             .env("INCUS_SOCKET", socket("incus.sock"))
             .env("CANARY_HAPROXY_ADDRESS", format!("unix:{}", socket("haproxy.sock")))
             // Port 9 of this machine: nothing listens there.
-            .envs([("PROM_URL", "http://127.0.0.1:9"), ("LB_URL", "http://127.0.0.1:9"), ("CANARY_RETRY_BUDGET", "0s")]);
+            .envs([
+                ("PROM_URL", "http://127.0.0.1:9"),
+                ("LB_URL", "http://127.0.0.1:9"),
+                ("CANARY_RETRY_BUDGET", "0s"),
+            ]);
         command
     }
 
@@ -81,7 +90,10 @@ fn python(journal: &Path, known: &[&str]) -> (i32, Vec<String>) {
 fn what_the_program_writes_holds_by_its_own_word_and_by_others() {
     let site = Site::new(2);
     let (found, code) = site.json(&["log", "verify"]);
-    assert_eq!((code, found["event"].as_str(), found["head"]["trusted"].as_bool()), (0, Some("verified"), Some(true)));
+    assert_eq!(
+        (code, found["event"].as_str(), found["head"]["trusted"].as_bool()),
+        (0, Some("verified"), Some(true))
+    );
     let said = |key: &str| found[key].as_str().unwrap().to_owned();
     let records = found["records"].as_u64().unwrap().to_string();
     assert_eq!(python(&site.journal(), &[]), (0, vec![records, said("hash"), said("root")]));
@@ -107,7 +119,11 @@ fn what_was_changed_is_named_by_line_record_and_hash() {
     fs::write(site.journal(), &changed).unwrap();
     let (found, code) = site.json(&["log", "verify"]);
     let damage = &found["finding"];
-    assert_eq!((code, damage["line"].as_u64(), damage["seq"].as_u64()), (40, Some(line), Some(line - 1)), "{found}");
+    assert_eq!(
+        (code, damage["line"].as_u64(), damage["seq"].as_u64()),
+        (40, Some(line), Some(line - 1)),
+        "{found}"
+    );
     assert_eq!(python(&site.journal(), &[]).0, 1);
     let refused = site.canary(&["run"]);
     assert_eq!(refused.status.code(), Some(40), "{refused:?}");
@@ -182,11 +198,18 @@ fn a_journal_from_before_there_were_heads_is_decided_again_and_goes_on() {
     let replayed = site.canary(&["log", "replay"]);
     assert_eq!(code(&replayed), 0, "{replayed:?}");
     assert_eq!(text(&replayed.stdout).matches(" decisions, all as recorded").count(), 2, "{replayed:?}");
-    // One of the two was taken back for its errors; with a bound above all of them it would not have been.
-    let lenient = ["log", "replay", "--what-if", "--error-ratio-threshold", "1", "--p95-threshold", "60"];
-    let supposed = text(&site.canary(&lenient).stdout);
-    assert!(supposed.contains("was       red after") && supposed.contains("would be  "), "{supposed}");
-    assert!(supposed.contains("1 of 2 watches would have ended otherwise"), "{supposed}");
+    // One of the two was taken back for its errors. With bounds above all of them it would have been watched on; with one below, both are taken back.
+    let what_if =
+        |bounds: &[&str]| text(&site.canary(&[&["log", "replay", "--what-if"], bounds].concat()).stdout);
+    let lenient = what_if(&["--error-ratio-threshold", "1", "--p95-threshold", "60"]);
+    assert!(
+        lenient.contains("was       red after 2 probes") && lenient.contains("would be  open after 2"),
+        "{lenient}"
+    );
+    assert!(lenient.contains("0 of 2 watches would have ended otherwise, 2 stay open"), "{lenient}");
+    let strict = what_if(&["--p95-threshold", "0.0001"]);
+    assert!(strict.contains("would be  red after 2 probes") && strict.contains("p95 0.01956"), "{strict}");
+    assert!(strict.contains("1 of 2 watches would have ended otherwise, 0 stay open"), "{strict}");
     assert_eq!(code(&site.canary(&["run"])), 10);
     let (found, code_) = site.json(&["log", "verify"]);
     assert_eq!((code_, found["head"]["trusted"].as_bool()), (0, Some(true)), "{found}");

@@ -115,7 +115,14 @@ mod tests {
         let mut all = Vec::new();
         texts(&body, &mut all);
         let all = all.join("\n");
-        for word in [":x:", "b1", "rollout 20240115T143210Z-00000007", "by ada", "artifact ", "canary-anchor log=0707"] {
+        for word in [
+            ":x:",
+            "b1",
+            "rollout 20240115T143210Z-00000007",
+            "by ada",
+            "artifact ",
+            "canary-anchor log=0707",
+        ] {
             assert!(all.contains(word), "no {word} in {all}");
         }
     }

@@ -8,7 +8,9 @@ use crate::checkpoint;
 
 /// A text has no anchor.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{name} has no anchor: neither a line `canary-anchor log=… seq=… hash=…`, nor JSON with `seq` and `hash`, nor a checkpoint, nor a journal's line")]
+#[error(
+    "{name} has no anchor: neither a line `canary-anchor log=… seq=… hash=…`, nor JSON with `seq` and `hash`, nor a checkpoint, nor a journal's line"
+)]
 pub struct AnchorError {
     /// The text's name.
     name: String,
@@ -21,7 +23,8 @@ pub struct AnchorError {
 /// [`AnchorError`] when there is none.
 pub fn anchors(text: &str, name: &str) -> Result<Vec<Mark>, AnchorError> {
     let mut marks = Vec::new();
-    let mark = |log: Option<&str>, seq, known| Mark { log: log.map(str::to_owned), seq, known, by: name.to_owned() };
+    let mark =
+        |log: Option<&str>, seq, known| Mark { log: log.map(str::to_owned), seq, known, by: name.to_owned() };
     if let Some((head, _)) = checkpoint::read(text) {
         let last = head.size.checked_sub(1);
         marks.extend(last.map(|seq| mark(Some(&head.log), seq, Known::Root(head.root))));
@@ -84,7 +87,10 @@ mod tests {
             (format!("Nov 22 02:00:01 deploy canary[7]: {anchor}.\nanother line\n\n"), true),
             (json!({ "seq": 0, "hash": hash }).to_string(), false),
             (format!("{:#}", json!({ "data": { "journal": anchor }, "seq": 7 })), true),
-            (format!("{{\"event\":\"record\",\"seq\":0,\"hash\":\"{hash}\"}}\n{{\"event\":\"end\"}}\n"), false),
+            (
+                format!("{{\"event\":\"record\",\"seq\":0,\"hash\":\"{hash}\"}}\n{{\"event\":\"end\"}}\n"),
+                false,
+            ),
             (String::from_utf8(line).unwrap(), true),
         ];
         for (text, log) in texts {
@@ -94,8 +100,17 @@ mod tests {
         let note = Ed25519Seal::new(SigningKey::new(&[1; 32])).sign(&head);
         let known = Known::Root(head.root);
         assert_eq!(anchors(&note, "x"), Ok(vec![Mark { known, ..mark(true) }]));
-        for junk in ["", "canary-anchor", "canary-anchor log=1 seq=x hash=y", "{\"seq\":1}", "{\"seq\":1,\"hash\":\"x\"}"] {
-            assert!(anchors(junk, "ticket").unwrap_err().to_string().starts_with("ticket has no anchor"), "{junk}");
+        for junk in [
+            "",
+            "canary-anchor",
+            "canary-anchor log=1 seq=x hash=y",
+            "{\"seq\":1}",
+            "{\"seq\":1,\"hash\":\"x\"}",
+        ] {
+            assert!(
+                anchors(junk, "ticket").unwrap_err().to_string().starts_with("ticket has no anchor"),
+                "{junk}"
+            );
         }
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use canary_core::fleet::Digest;
-use canary_core::journal::{Entry, FileJournal, Head, Known, Line, Mark, RolloutId, Seal, Tree, Writer, head_path};
+use canary_core::journal::{
+    Entry, FileJournal, Head, Known, Line, Mark, RolloutId, Seal, Tree, Writer, head_path,
+};
 use canary_core::time::Timestamp;
 use canary_core::traits::{Clock, Journal as _, JournalError, SystemClock};
 
@@ -31,7 +33,8 @@ fn key(byte: u8) -> Fingerprint {
 }
 
 fn open(path: &Path, byte: u8) -> Result<FileJournal, JournalError> {
-    let writer = Writer { pid: std::process::id(), host: "h".into(), actor: "anna".into(), engine: "0".into() };
+    let writer =
+        Writer { pid: std::process::id(), host: "h".into(), actor: "anna".into(), engine: "0".into() };
     FileJournal::open_sealed(path, &writer, [byte; 16], clock(), seal(byte))
 }
 
@@ -111,7 +114,13 @@ type Left = (Vec<String>, Option<String>);
 fn attacks(site: &Site) -> Vec<(&'static str, Left, [bool; 6])> {
     let lines = &site.lines;
     let own = fs::read_to_string(head_path(&site.path)).unwrap();
-    let swap = |i: usize, line: String| lines.iter().enumerate().map(|(j, l)| if i == j { line.clone() } else { l.clone() }).collect::<Vec<_>>();
+    let swap = |i: usize, line: String| {
+        lines
+            .iter()
+            .enumerate()
+            .map(|(j, l)| if i == j { line.clone() } else { l.clone() })
+            .collect::<Vec<_>>()
+    };
     let other = |line: &str| line.replacen("reason 13", "reason 31", 1);
     let edited = swap(MIDDLE, other(&lines[MIDDLE]));
     let rehashed = swap(MIDDLE, with(&lines[MIDDLE], |body| other(&body)));
@@ -122,25 +131,55 @@ fn attacks(site: &Site) -> Vec<(&'static str, Left, [bool; 6])> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.jsonl");
         drop(open(&path, 66).unwrap());
-        let mut lines: Vec<_> = fs::read_to_string(&path).unwrap().split_inclusive('\n').map(str::to_owned).collect();
+        let mut lines: Vec<_> =
+            fs::read_to_string(&path).unwrap().split_inclusive('\n').map(str::to_owned).collect();
         let last = lines.last().unwrap().clone();
         (lines.len()..RECORDS).for_each(|_| lines.push(last.clone()));
         chained(&lines, 3)
     };
-    let suffix = chained(&swap(CUT, with(&lines[CUT], |body| body.replacen("reason 35", "reason 53", 1))), CUT + 1);
+    let suffix =
+        chained(&swap(CUT, with(&lines[CUT], |body| body.replacen("reason 35", "reason 53", 1))), CUT + 1);
     let on = true;
     vec![
         ("edit the middle", (edited, Some(own.clone())), [on; 6]),
         ("edit the middle and its hash", (rehashed, Some(own.clone())), [false, on, on, on, on, on]),
-        ("edit the middle, chain the rest anew", (rechained.clone(), Some(unsigned(&rechained))), [false, false, false, on, on, on]),
-        ("delete the middle, chain the rest anew", (deleted.clone(), Some(unsigned(&deleted))), [false, false, false, on, on, on]),
+        (
+            "edit the middle, chain the rest anew",
+            (rechained.clone(), Some(unsigned(&rechained))),
+            [false, false, false, on, on, on],
+        ),
+        (
+            "delete the middle, chain the rest anew",
+            (deleted.clone(), Some(unsigned(&deleted))),
+            [false, false, false, on, on, on],
+        ),
         ("cut the tail, leave the head", (cut.clone(), Some(own)), [false, false, on, on, on, on]),
-        ("cut the tail, write the head anew", (cut.clone(), Some(unsigned(&cut))), [false, false, false, on, on, on]),
-        ("put back an older file and its head", (cut.clone(), Some(site.early.clone())), [false, false, false, false, on, on]),
-        ("write a whole new file and head", (new.clone(), Some(head(&new, 66))), [false, false, false, on, on, on]),
+        (
+            "cut the tail, write the head anew",
+            (cut.clone(), Some(unsigned(&cut))),
+            [false, false, false, on, on, on],
+        ),
+        (
+            "put back an older file and its head",
+            (cut.clone(), Some(site.early.clone())),
+            [false, false, false, false, on, on],
+        ),
+        (
+            "write a whole new file and head",
+            (new.clone(), Some(head(&new, 66))),
+            [false, false, false, on, on, on],
+        ),
         ("delete both", (Vec::new(), None), [on; 6]),
-        ("another suffix of the same length, with the stolen key", (suffix.clone(), Some(head(&suffix, 1))), [false, false, false, false, false, on]),
-        ("cut the tail, with the stolen key", (cut.clone(), Some(head(&cut, 1))), [false, false, false, false, on, on]),
+        (
+            "another suffix of the same length, with the stolen key",
+            (suffix.clone(), Some(head(&suffix, 1))),
+            [false, false, false, false, false, on],
+        ),
+        (
+            "cut the tail, with the stolen key",
+            (cut.clone(), Some(head(&cut, 1))),
+            [false, false, false, false, on, on],
+        ),
         ("nothing", (lines.clone(), Some(head(lines, 1))), [false; 6]),
     ]
 }

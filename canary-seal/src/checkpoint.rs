@@ -43,7 +43,9 @@ impl Seal for Ed25519Seal {
     }
 
     fn open(&self, text: &str, key_at: &dyn Fn(u64) -> String) -> Result<Head, String> {
-        let Some((head, note)) = read(text) else { return Err("it is no checkpoint of a journal".to_owned()) };
+        let Some((head, note)) = read(text) else {
+            return Err("it is no checkpoint of a journal".to_owned());
+        };
         signed(&head, &note, &key_at(head.size))?;
         Ok(head)
     }
@@ -105,7 +107,10 @@ mod tests {
                 let mut bytes = text.clone().into_bytes();
                 bytes[at] ^= mask;
                 let Ok(changed) = String::from_utf8(bytes) else { continue };
-                assert!(seal.open(&changed, &|_| seal.key().to_owned()).is_err(), "byte {at} ^ {mask}: {changed}");
+                assert!(
+                    seal.open(&changed, &|_| seal.key().to_owned()).is_err(),
+                    "byte {at} ^ {mask}: {changed}"
+                );
             }
         }
     }

@@ -59,7 +59,8 @@ impl<'r> Custody<'r> {
 }
 
 fn follows(log: &str, before: Option<&str>, key: &str, handover: Option<&Handover>) -> Result<(), String> {
-    let public = |text: &str| PublicKey::of(text).ok_or_else(|| format!("{text:?} is not an Ed25519 public key"));
+    let public =
+        |text: &str| PublicKey::of(text).ok_or_else(|| format!("{text:?} is not an Ed25519 public key"));
     let new = public(key)?;
     match (before, handover) {
         (None, None) => Ok(()),

@@ -34,7 +34,9 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{0} is not an Ed25519 private key (PKCS #8 in PEM, as `openssl genpkey -algorithm ed25519` writes it)")]
+    #[error(
+        "{0} is not an Ed25519 private key (PKCS #8 in PEM, as `openssl genpkey -algorithm ed25519` writes it)"
+    )]
     NotAKey(String),
     /// The text is not a fingerprint.
     #[error("{0:?} is not a key's fingerprint (64 hex digits)")]
@@ -64,7 +66,8 @@ impl SigningKey {
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let text = fs::read_to_string(path).map_err(|e| failed("read", path, e))?;
         let not = || KeyError::NotAKey(path.display().to_string());
-        let inner = text.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or_else(not)?;
+        let inner =
+            text.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).ok_or_else(not)?;
         let inner: String = inner.split_whitespace().collect();
         let der = STANDARD.decode(inner).map_err(|_| not())?;
         let bytes = der.strip_prefix(&PKCS8).and_then(|rest| rest.try_into().ok()).ok_or_else(not)?;
@@ -88,7 +91,8 @@ impl SigningKey {
     /// Writes the key with mode 0600, unless the file is there already.
     fn write(&self, path: &Path) -> Result<(), KeyError> {
         let make = |e| failed("make", path, e);
-        let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let directory =
+            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(directory).map_err(make)?;
         let der = [PKCS8.as_slice(), self.key.as_bytes()].concat();
         // Of mode 0600 from its first byte.
@@ -107,7 +111,8 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::Io`].
     pub fn replace(next: &Path, path: &Path) -> Result<(), KeyError> {
-        let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let directory =
+            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         fs::rename(next, path)
             .and_then(|()| fs::File::open(directory)?.sync_all())
             .map_err(|e| failed("replace", path, e))

@@ -163,7 +163,9 @@ fn judge(
     };
     match (&state, trusted) {
         (HeadState::Unsigned, Some(key)) => {
-            let why = format!("the journal is not signed, and should be with the key {key}: it was begun before there were heads and not written since, or it was written anew");
+            let why = format!(
+                "the journal is not signed, and should be with the key {key}: it was begun before there were heads and not written since, or it was written anew"
+            );
             return Err(Finding::Key { why });
         }
         (HeadState::Signed(Sealed { key, trusted: false, .. }), Some(trusted)) => {

@@ -22,7 +22,8 @@ fn fingerprint(byte: u8) -> Fingerprint {
 }
 
 fn open(path: &Path, byte: u8) -> Result<FileJournal, JournalError> {
-    let writer = Writer { pid: std::process::id(), host: "h".into(), actor: "anna".into(), engine: "0".into() };
+    let writer =
+        Writer { pid: std::process::id(), host: "h".into(), actor: "anna".into(), engine: "0".into() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     FileJournal::open_sealed(path, &writer, [byte; 16], clock, Arc::new(Ed25519Seal::new(key(byte))))
 }
@@ -140,11 +141,15 @@ async fn a_writer_killed_at_its_first_head_begins_again() {
     genesis(None);
     drop(open(&path, 1).unwrap());
     sound(&path, 1);
-    let head = canary_core::journal::Head { log: read(&path).unwrap().records[0].log.clone(), size: 1, root: {
-        let mut tree = canary_core::journal::Tree::default();
-        tree.push(&read(&path).unwrap().records[0].hash);
-        tree.root()
-    } };
+    let head = canary_core::journal::Head {
+        log: read(&path).unwrap().records[0].log.clone(),
+        size: 1,
+        root: {
+            let mut tree = canary_core::journal::Tree::default();
+            tree.push(&read(&path).unwrap().records[0].hash);
+            tree.root()
+        },
+    };
     genesis(Some(canary_core::journal::Seal::sign(&Ed25519Seal::new(key(1)), &head)));
     drop(open(&path, 1).unwrap());
     sound(&path, 1);
@@ -192,10 +197,13 @@ async fn a_key_gives_way_to_another_and_both_say_so() {
     drop(open(&path, 2).unwrap());
     // A handover that the old key did not sign.
     let journal = open(&path, 2).unwrap();
-    let forged = canary_core::journal::Handover { from: key(2).public().into(), ..handover(&log, &key(9), &key(4)) };
+    let forged =
+        canary_core::journal::Handover { from: key(2).public().into(), ..handover(&log, &key(9), &key(4)) };
     journal.hand_over(Arc::new(Ed25519Seal::new(key(4))), forged).unwrap();
     drop(journal);
-    assert!(matches!(found(&path, 4), Finding::Record(damage) if damage.why.contains("did not sign the handover")));
+    assert!(
+        matches!(found(&path, 4), Finding::Record(damage) if damage.why.contains("did not sign the handover"))
+    );
 }
 
 #[test]
@@ -236,7 +244,10 @@ async fn kill_nine_at_any_moment_leaves_a_journal_that_goes_on() {
         let until = Instant::now() + Duration::from_secs(60);
         // Another moment every time: the file is some bytes longer.
         while size() < before + 1500 + 137 * round {
-            assert!(Instant::now() < until && child.try_wait().unwrap().is_none(), "the writer wrote nothing");
+            assert!(
+                Instant::now() < until && child.try_wait().unwrap().is_none(),
+                "the writer wrote nothing"
+            );
             std::thread::yield_now();
         }
         child.kill().unwrap();

@@ -64,11 +64,17 @@ impl Context<'_> {
     }
 
     /// Opens the journal under its signed head. One that another process writes is waited for, for a moment: most commands are short.
-    async fn sealed_journal(&self, writer: &Writer, clock: &Arc<dyn Clock>) -> Result<FileJournal, CommandError> {
+    async fn sealed_journal(
+        &self,
+        writer: &Writer,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<FileJournal, CommandError> {
         let until = Instant::now() + BUSY;
         loop {
             match self.open_now(writer, clock)? {
-                Err(JournalError::Locked { .. }) if Instant::now() < until => tokio::time::sleep(BUSY / 50).await,
+                Err(JournalError::Locked { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(BUSY / 50).await
+                }
                 opened => return opened.map_err(|error| explain(&error)),
             }
         }
@@ -81,10 +87,17 @@ impl Context<'_> {
     ) -> Result<Result<FileJournal, JournalError>, CommandError> {
         let open = |key: SigningKey| {
             let (seal, clock) = (Arc::new(Ed25519Seal::new(key)), Arc::clone(clock));
-            Ok::<_, CommandError>(FileJournal::open_sealed(self.journal_path(), writer, random::<16>()?, clock, seal))
+            Ok::<_, CommandError>(FileJournal::open_sealed(
+                self.journal_path(),
+                writer,
+                random::<16>()?,
+                clock,
+                seal,
+            ))
         };
         let path = &self.settings.signing_key_file;
-        let key = SigningKey::read_or_make(path, &random::<32>()?).map_err(|error| self.cannot_sign(&error))?;
+        let key =
+            SigningKey::read_or_make(path, &random::<32>()?).map_err(|error| self.cannot_sign(&error))?;
         let opened = open(key)?;
         // A change of keys that was killed between the record and the file: the journal names the next key already.
         let next = next_key(path);
@@ -105,7 +118,10 @@ impl Context<'_> {
     pub(super) fn cannot_sign(&self, error: &KeyError) -> CommandError {
         let origin = self.settings.layers.origin(Key::SigningKeyFile);
         let message = format!("state.signing_key_file ({origin}): {}", chain(error));
-        CommandError::usage(message, "name a key that this user may read, or none: then one is made beside the journal")
+        CommandError::usage(
+            message,
+            "name a key that this user may read, or none: then one is made beside the journal",
+        )
     }
 
     /// Reads the journal without taking its lock.

@@ -23,7 +23,11 @@ use crate::render::line;
 const AT_IT: Duration = Duration::from_secs(1);
 
 fn file(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).value_name(value).value_parser(PathBufValueParser::new()).value_hint(ValueHint::FilePath).help(help)
+    Arg::new(name)
+        .value_name(value)
+        .value_parser(PathBufValueParser::new())
+        .value_hint(ValueHint::FilePath)
+        .help(help)
 }
 
 /// The arguments of `log verify`.
@@ -59,12 +63,17 @@ pub(super) fn check(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comman
     let marks = marks(cx, matches)?;
     let trusted = match matches.get_one::<Fingerprint>("key") {
         Some(key) => Some(*key),
-        None => own_key(cx, matches.contains_id("journal") && matches.get_one::<PathBuf>("journal").is_some())?,
+        None => {
+            own_key(cx, matches.contains_id("journal") && matches.get_one::<PathBuf>("journal").is_some())?
+        }
     };
     let until = Instant::now() + AT_IT;
     let found = loop {
         let found = verify(&journal, &marks, trusted).map_err(|error| {
-            CommandError::usage(chain(&error), "name the right service, state directory (CANARY_STATE_DIR) or file")
+            CommandError::usage(
+                chain(&error),
+                "name the right service, state directory (CANARY_STATE_DIR) or file",
+            )
         })?;
         match found {
             Err(Finding::Torn { .. }) if Instant::now() < until => std::thread::sleep(AT_IT / 20),
@@ -90,8 +99,12 @@ pub(super) fn check(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comman
 
 fn damaged(journal: &Path, finding: &Finding) -> CommandError {
     let hint = match finding {
-        Finding::Torn { .. } => "the next command that writes moves it aside and records that; if nobody wrote, keep the file as evidence",
-        Finding::Key { .. } => "compare the key's fingerprint with the one you know (--key); keep the file as evidence",
+        Finding::Torn { .. } => {
+            "the next command that writes moves it aside and records that; if nobody wrote, keep the file as evidence"
+        }
+        Finding::Key { .. } => {
+            "compare the key's fingerprint with the one you know (--key); keep the file as evidence"
+        }
         _ => "everything before it holds; keep the file and its .head as evidence",
     };
     let message = match finding {
@@ -120,15 +133,27 @@ fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
         return;
     }
     let mut lines = vec![
-        format!("{} holds: {} records from {} to {}", path.display(), journal.records, journal.span.0, journal.span.1),
+        format!(
+            "{} holds: {} records from {} to {}",
+            path.display(),
+            journal.records,
+            journal.span.0,
+            journal.span.1
+        ),
         format!("  log   {}", journal.log),
         format!("  last  record {last}, hash {}", journal.hash),
         format!("  root  {}", journal.root),
     ];
     match head {
-        HeadState::Unsigned => lines.push("  head  not signed: whoever can write the file can write a whole new one".to_owned()),
+        HeadState::Unsigned => {
+            lines.push("  head  not signed: whoever can write the file can write a whole new one".to_owned())
+        }
         HeadState::Signed(Sealed { size, key, trusted }) => {
-            let word = if *trusted { "" } else { "; that is the journal's own word: give the one you know with --key" };
+            let word = if *trusted {
+                ""
+            } else {
+                "; that is the journal's own word: give the one you know with --key"
+            };
             lines.push(format!("  head  over {size} records, signed with the key {key}{word}"));
         }
     }
@@ -137,7 +162,10 @@ fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
         lines.push(format!("  anchors  {anchors}, all as they were noted"));
     }
     if journal.set_back > 0 {
-        lines.push(format!("  note: {} records are older than the one before: the clock was set back", journal.set_back));
+        lines.push(format!(
+            "  note: {} records are older than the one before: the clock was set back",
+            journal.set_back
+        ));
     }
     cx.screen.lines(lines);
 }
@@ -146,7 +174,8 @@ fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
 fn marks(cx: &Context<'_>, matches: &ArgMatches) -> Result<Vec<Mark>, CommandError> {
     let mut marks = Vec::new();
     for path in matches.get_many::<PathBuf>("anchor").into_iter().flatten() {
-        let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+        let name =
+            if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
         let text = if path.as_os_str() == "-" {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).map(|_| text)
@@ -154,7 +183,10 @@ fn marks(cx: &Context<'_>, matches: &ArgMatches) -> Result<Vec<Mark>, CommandErr
             std::fs::read_to_string(cx.environment.directory.join(path))
         };
         let text = text.map_err(|error| {
-            CommandError::usage(format!("cannot read the anchor {name}: {error}"), "name a file that this user may read")
+            CommandError::usage(
+                format!("cannot read the anchor {name}: {error}"),
+                "name a file that this user may read",
+            )
         })?;
         let found = anchors(&text, &name).map_err(|error| {
             CommandError::usage(error.to_string(), "give what `canary-cli log anchor` or a notification said")
@@ -179,7 +211,10 @@ pub(super) fn anchor(cx: &Context<'_>) -> Result<u8, CommandError> {
     let records = cx.read_journal()?.records;
     let Some(anchor) = records.last().map(Anchor::from) else {
         let message = format!("{} has no record yet", cx.journal_path().display());
-        return Err(CommandError::usage(message, "name the right service or state directory (CANARY_SERVICE, CANARY_STATE_DIR)"));
+        return Err(CommandError::usage(
+            message,
+            "name the right service or state directory (CANARY_SERVICE, CANARY_STATE_DIR)",
+        ));
     };
     cx.screen.line(if cx.screen.json() { line("anchor", json!(anchor)) } else { anchor.to_string() });
     Ok(0)
@@ -204,7 +239,8 @@ pub(super) async fn rotate(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8,
     let seal = Arc::new(Ed25519Seal::new(new.clone()));
     let journal = Arc::clone(&open.journal);
     let result = tokio::task::spawn_blocking(move || journal.hand_over(seal, said)).await;
-    let record = result.map_err(|error| CommandError::bug(error.to_string()))?.map_err(|error| explain(&error))?;
+    let record =
+        result.map_err(|error| CommandError::bug(error.to_string()))?.map_err(|error| explain(&error))?;
     if given.is_none() {
         SigningKey::replace(&place, path).map_err(cannot)?;
     }
@@ -213,9 +249,13 @@ pub(super) async fn rotate(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8,
     if cx.screen.json() {
         cx.screen.line(line("key", json!({ "key": fingerprint, "seq": record.seq })));
     } else {
-        cx.screen.line(format!("record {}: the head is signed with the key {fingerprint} from here on", record.seq));
+        cx.screen.line(format!(
+            "record {}: the head is signed with the key {fingerprint} from here on",
+            record.seq
+        ));
         if given.is_some() {
-            cx.screen.line(format!("set state.signing_key_file to {} before the next command", place.display()));
+            cx.screen
+                .line(format!("set state.signing_key_file to {} before the next command", place.display()));
         }
     }
     Ok(0)

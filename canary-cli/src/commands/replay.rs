@@ -1,6 +1,6 @@
 //! `log replay`: decides recorded rollouts once more, by their own policy or by today's.
 
-use canary_core::engine::{Replayed, Supposed, replay, suppose};
+use canary_core::engine::{Replayed, Supposed, WatchEnd, WatchVerdict, replay, suppose};
 use canary_core::journal::{Record, RolloutId, rollouts};
 use clap::{ArgMatches, Command};
 use serde_json::json;
@@ -27,7 +27,11 @@ pub(super) fn run(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandE
     if chosen.is_empty() {
         return Err(log::empty(cx));
     }
-    if matches.get_flag("what-if") { what_if(cx, &records, &chosen) } else { as_recorded(cx, &records, &chosen) }
+    if matches.get_flag("what-if") {
+        what_if(cx, &records, &chosen)
+    } else {
+        as_recorded(cx, &records, &chosen)
+    }
 }
 
 fn as_recorded(cx: &Context<'_>, records: &[Record], chosen: &[RolloutId]) -> Result<u8, CommandError> {
@@ -70,11 +74,13 @@ fn what_if(cx: &Context<'_>, records: &[Record], chosen: &[RolloutId]) -> Result
         let hint = "set watch.window to more than 0";
         return Err(CommandError::usage("these settings watch nothing, so they would decide nothing", hint));
     };
-    let (mut watches, mut other) = (0_u64, 0_u64);
+    let (mut watches, mut other, mut open) = (0_u64, 0_u64, 0_u64);
     for id in chosen {
         for supposed in suppose(records, id, policy) {
             watches += 1;
-            other += u64::from(supposed.was.verdict != supposed.would_be.verdict);
+            let is_open = supposed.would_be.verdict == WatchVerdict::Open;
+            open += u64::from(is_open);
+            other += u64::from(!is_open && supposed.was.verdict != supposed.would_be.verdict);
             if cx.screen.json() {
                 cx.screen.line(line("what_if", json!({ "rollout": id, "watch": supposed })));
             } else {
@@ -83,15 +89,16 @@ fn what_if(cx: &Context<'_>, records: &[Record], chosen: &[RolloutId]) -> Result
         }
     }
     if !cx.screen.json() {
-        cx.screen.line(format!("{other} of {watches} watches would have ended otherwise"));
+        cx.screen.line(format!("{other} of {watches} watches would have ended otherwise, {open} stay open"));
     }
     Ok(0)
 }
 
 fn lines(id: &RolloutId, Supposed { step, was, would_be }: &Supposed) -> Vec<String> {
     let probes = |n: u64| if n == 1 { "1 probe".to_owned() } else { format!("{n} probes") };
-    let end = |end: &canary_core::engine::WatchEnd| {
-        let mut text = format!("{} after {}, {}", end.verdict.as_str(), probes(end.probes), words::clock(end.at));
+    let end = |end: &WatchEnd| {
+        let mut text =
+            format!("{} after {}, {}", end.verdict.as_str(), probes(end.probes), words::clock(end.at));
         if !end.why.is_empty() {
             text.push_str(&format!(": {}", end.why));
         }

@@ -59,9 +59,14 @@ impl Lines {
     /// The lines of one record; none for what is not worth one.
     pub fn of(&mut self, time: Timestamp, entry: &Entry) -> Vec<String> {
         match entry {
-            Entry::Genesis { .. } | Entry::Opened { .. } | Entry::SigningKey { handover: None, .. } => Vec::new(),
+            Entry::Genesis { .. } | Entry::Opened { .. } | Entry::SigningKey { handover: None, .. } => {
+                Vec::new()
+            }
             Entry::SigningKey { key, handover: Some(before) } => {
-                vec![format!("the journal's head is signed with {key} from here on, no more with {}", before.from)]
+                vec![format!(
+                    "the journal's head is signed with {key} from here on, no more with {}",
+                    before.from
+                )]
             }
             Entry::Recovered { moved_to, .. } => {
                 vec![self.paint.careful(&format!(

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::odds::{
-    Against, ArmHistogram, Calibration, CounterMemory, Distrust, OddsJudgement, OddsPolicy, OddsSli, OddsVerdict,
-    OddsWatch, SHORTEST_HISTORY, SeriesReading, Table,
+    Against, ArmHistogram, Calibration, CounterMemory, Distrust, OddsJudgement, OddsPolicy, OddsSli,
+    OddsVerdict, OddsWatch, SHORTEST_HISTORY, SeriesReading, Table,
 };
 use super::{HoldReason, Number, Role};
 use crate::fleet::NodeId;

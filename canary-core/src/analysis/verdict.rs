@@ -191,7 +191,11 @@ pub(super) fn judged_by_bound(sli: &Sli, value: Number, told: &JudgedSli) -> Sli
     if let Some(seen) = told.events.filter(|seen| *seen < sli.min_requests) {
         return SliVerdict::Hold { why: HoldReason::TooFewRequests { seen, needed: sli.min_requests } };
     }
-    if is_open(&told.verdict) { open_bucket(sli.bound, value) } else { by_bound(sli.bound.holds(value.value())) }
+    if is_open(&told.verdict) {
+        open_bucket(sli.bound, value)
+    } else {
+        by_bound(sli.bound.holds(value.value()))
+    }
 }
 
 /// How a source marks a remark on the query, which says nothing about the data (Prometheus's `infos`).

@@ -164,9 +164,10 @@ impl<'r> Again<'r> {
             (StepResult::Done { .. }, _) if promoted => true,
             (StepResult::Done { .. }, WatchNext::Green) => true,
             (StepResult::Failed { class: FailureClass::Red, message }, WatchNext::Red(why))
-            | (StepResult::Failed { class: FailureClass::Inconclusive, message }, WatchNext::Inconclusive(why)) => {
-                message == why
-            }
+            | (
+                StepResult::Failed { class: FailureClass::Inconclusive, message },
+                WatchNext::Inconclusive(why),
+            ) => message == why,
             // A call that failed is evidence, not a decision.
             (StepResult::Failed { class, .. }, WatchNext::Probe(_)) => {
                 !matches!(class, FailureClass::Red | FailureClass::Inconclusive)

@@ -118,7 +118,9 @@ fn watches(plan: &Plan, records: &[&Record]) -> Vec<(Step, WatchEnd)> {
                 }
             }
             Entry::Observed { step, observation, .. } => {
-                if let Some(watch) = watches.last_mut().filter(|watch| watch.step == *step && watch.end.is_none()) {
+                if let Some(watch) =
+                    watches.last_mut().filter(|watch| watch.step == *step && watch.end.is_none())
+                {
                     let judged = watch.carried.judge(&watch.policy, observation);
                     watch.state.observe(&judged);
                     watch.end = end(&watch.state, watch.state.next(&watch.policy));

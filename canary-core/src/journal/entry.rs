@@ -298,10 +298,9 @@ impl Entry {
     #[must_use]
     pub const fn rollout(&self) -> Option<&RolloutId> {
         match self {
-            Self::Genesis { .. }
-            | Self::Opened { .. }
-            | Self::Recovered { .. }
-            | Self::SigningKey { .. } => None,
+            Self::Genesis { .. } | Self::Opened { .. } | Self::Recovered { .. } | Self::SigningKey { .. } => {
+                None
+            }
             Self::GateReviewed { rollout, .. }
             | Self::Checked { rollout, .. }
             | Self::Refused { rollout, .. }

@@ -74,7 +74,8 @@ impl<'a> Line<'a> {
     /// # Errors
     /// It says something that this version does not know.
     pub fn record(&self) -> Result<Record, String> {
-        let unknown = |e: &dyn std::fmt::Display| format!("it says something this version does not know: {e}");
+        let unknown =
+            |e: &dyn std::fmt::Display| format!("it says something this version does not know: {e}");
         let mut value: Value = serde_json::from_str(self.body).map_err(|e| unknown(&e))?;
         if let Value::Object(body) = &mut value {
             ["v", "log", "seq", "prev", "time"].iter().for_each(|key| drop(body.remove(*key)));

@@ -71,7 +71,11 @@ impl Sealing {
     ///
     /// # Errors
     /// [`JournalError::Head`] when records that were signed are not there, or others, or the head is missing or not our key's.
-    pub(super) fn open(journal: &Path, records: &[Record], seal: Arc<dyn Seal>) -> Result<Self, JournalError> {
+    pub(super) fn open(
+        journal: &Path,
+        records: &[Record],
+        seal: Arc<dyn Seal>,
+    ) -> Result<Self, JournalError> {
         let path = head_path(journal);
         let refuse = |why| JournalError::Head { path: journal.display().to_string(), why };
         let text = match fs::read_to_string(&path) {
@@ -133,7 +137,9 @@ impl Sealing {
         let head = Head { log: log.to_owned(), size: self.tree.size(), root: self.tree.root() };
         let part = self.path.with_extension("head-part");
         File::create(&part)
-            .and_then(|mut file| file.write_all(self.seal.sign(&head).as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|mut file| {
+                file.write_all(self.seal.sign(&head).as_bytes()).and_then(|()| file.sync_all())
+            })
             .and_then(|()| fs::rename(&part, &self.path))
             .map_err(|e| io_error("write", &self.path, e))?;
         sync_directory(&self.path)?;

@@ -21,7 +21,9 @@ const APPENDS: usize = 300;
 fn entry(n: usize) -> Entry {
     let rollout = RolloutId::new(Timestamp::from_millis(0), 7);
     // About 1 KiB a line, as a probe of two SLIs has.
-    let reasons = (0..10).map(|i| format!("reason {i} of record {n}: \"the p95 was 0.4{n} s\", 0.5 s were allowed, ümlaut")).collect();
+    let reasons = (0..10)
+        .map(|i| format!("reason {i} of record {n}: \"the p95 was 0.4{n} s\", 0.5 s were allowed, ümlaut"))
+        .collect();
     Entry::Refused { rollout, actor: "ada@deploy-1".to_owned(), reasons }
 }
 
@@ -32,7 +34,8 @@ fn write(path: &Path, seal: &Ed25519Seal, records: usize) -> anyhow::Result<u64>
     let mut tree = canary_core::journal::Tree::default();
     for n in 0..records {
         let entry = if n == 0 { Entry::Genesis { engine: "0.1.0".to_owned() } } else { entry(n) };
-        let entry = if n == 1 { Entry::SigningKey { key: seal.key().to_owned(), handover: None } } else { entry };
+        let entry =
+            if n == 1 { Entry::SigningKey { key: seal.key().to_owned(), handover: None } } else { entry };
         let (record, line) = chain.record(Timestamp::from_millis(n as u64), entry)?;
         file.write_all(&line)?;
         tree.push(&record.hash);
@@ -62,7 +65,8 @@ async fn append(journal: &FileJournal) -> anyhow::Result<Duration> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let records: usize = std::env::args().nth(1).map_or(Ok(100_000), |n| n.parse()).context("how many records")?;
+    let records: usize =
+        std::env::args().nth(1).map_or(Ok(100_000), |n| n.parse()).context("how many records")?;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("journal.jsonl");
     let seal = Arc::new(Ed25519Seal::new(SigningKey::new(&[7; 32])));
@@ -75,12 +79,20 @@ async fn main() -> anyhow::Result<()> {
         ensure!(found.journal.records == records as u64, "{} records", found.journal.records);
     }
     let whole = median(times);
-    println!("verify   {records} records, {} MiB: {:.0} ms, {:.0} records/s", bytes >> 20, whole.as_secs_f64() * 1e3, records as f64 / whole.as_secs_f64());
-    let writer = Writer { pid: std::process::id(), host: "bench".into(), actor: "bench".into(), engine: "0".into() };
+    println!(
+        "verify   {records} records, {} MiB: {:.0} ms, {:.0} records/s",
+        bytes >> 20,
+        whole.as_secs_f64() * 1e3,
+        records as f64 / whole.as_secs_f64()
+    );
+    let writer =
+        Writer { pid: std::process::id(), host: "bench".into(), actor: "bench".into(), engine: "0".into() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let plain = FileJournal::open(directory.path().join("plain.jsonl"), &writer, [1; 16], Arc::clone(&clock))?;
+    let plain =
+        FileJournal::open(directory.path().join("plain.jsonl"), &writer, [1; 16], Arc::clone(&clock))?;
     println!("append   without a head: {:.2} ms", append(&plain).await?.as_secs_f64() * 1e3);
-    let sealed = FileJournal::open_sealed(directory.path().join("sealed.jsonl"), &writer, [2; 16], clock, seal)?;
+    let sealed =
+        FileJournal::open_sealed(directory.path().join("sealed.jsonl"), &writer, [2; 16], clock, seal)?;
     println!("append   and its head signed: {:.2} ms", append(&sealed).await?.as_secs_f64() * 1e3);
     Ok(())
 }

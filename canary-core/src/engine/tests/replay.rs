@@ -28,8 +28,10 @@ async fn every_decision_comes_out_as_it_was_recorded() {
         let replayed = replay(&records, &order().rollout).unwrap();
         assert_eq!(replayed.divergence, None);
         let decides = |record: &&Record| {
-            matches!(record.entry, Entry::StepStarted { .. } | Entry::Observed { .. } | Entry::Finished { .. })
-                || matches!(&record.entry, Entry::StepFinished { step, .. } if step.action == Action::Watch)
+            matches!(
+                record.entry,
+                Entry::StepStarted { .. } | Entry::Observed { .. } | Entry::Finished { .. }
+            ) || matches!(&record.entry, Entry::StepFinished { step, .. } if step.action == Action::Watch)
         };
         assert_eq!(replayed.decisions, records.iter().filter(decides).count() as u64);
     }
@@ -49,7 +51,8 @@ async fn a_comparison_comes_out_to_the_same_bits() {
 #[tokio::test]
 async fn a_decision_that_does_not_follow_is_named() {
     let good = records(Behaviour::Good).await;
-    let first = |wanted: &dyn Fn(&Entry) -> bool| good.iter().position(|record| wanted(&record.entry)).unwrap();
+    let first =
+        |wanted: &dyn Fn(&Entry) -> bool| good.iter().position(|record| wanted(&record.entry)).unwrap();
     type Change = fn(&mut Vec<Record>, usize);
     let cases: [(&str, usize, Change); 4] = [
         ("the verdict of a probe", first(&|entry| matches!(entry, Entry::Observed { .. })), |records, at| {

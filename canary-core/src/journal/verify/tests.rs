@@ -7,7 +7,8 @@ use crate::journal::{Entry, RolloutId};
 fn journal(count: u64) -> Vec<Vec<u8>> {
     let mut chain = Chain::new([4; 16]);
     let mut line = |at: u64, entry| {
-        let (record, line) = chain.record(Timestamp::from_millis(1_700_000_000_000 + at * 1000), entry).unwrap();
+        let (record, line) =
+            chain.record(Timestamp::from_millis(1_700_000_000_000 + at * 1000), entry).unwrap();
         chain = Chain::after(&record);
         line
     };
@@ -53,7 +54,9 @@ fn every_flip_of_every_byte_is_found_where_it_is() {
             match check(&changed, &[]) {
                 Err(damage) => assert!(damage.line <= line_of(at), "byte {at} ^ {mask}: {damage}"),
                 // The very last line feed: the line has no end then, which is told.
-                Ok(found) => assert!(at == bytes.len() - 1 && found.torn > 0, "byte {at} ^ {mask} was not found"),
+                Ok(found) => {
+                    assert!(at == bytes.len() - 1 && found.torn > 0, "byte {at} ^ {mask} was not found")
+                }
             }
         }
     }
@@ -123,7 +126,11 @@ fn a_clock_that_is_set_back_is_told_and_no_damage() {
     let mut chain = Chain::new([4; 16]);
     let mut bytes = Vec::new();
     for (i, at) in [5_000, 6_000, 1_000, 2_000].into_iter().enumerate() {
-        let entry = if i == 0 { Entry::Genesis { engine: "0".into() } } else { Entry::Recovered { bytes: 1, moved_to: "x".into() } };
+        let entry = if i == 0 {
+            Entry::Genesis { engine: "0".into() }
+        } else {
+            Entry::Recovered { bytes: 1, moved_to: "x".into() }
+        };
         let (record, line) = chain.record(Timestamp::from_millis(at), entry).unwrap();
         chain = Chain::after(&record);
         bytes.extend(line);
