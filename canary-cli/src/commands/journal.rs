@@ -73,7 +73,7 @@ impl Context<'_> {
         loop {
             match self.open_now(writer, clock)? {
                 Err(JournalError::Locked { .. }) if Instant::now() < until => {
-                    tokio::time::sleep(BUSY / 50).await
+                    tokio::time::sleep(BUSY / 50).await;
                 }
                 opened => return opened.map_err(|error| explain(&error)),
             }
@@ -118,10 +118,16 @@ impl Context<'_> {
     pub(super) fn cannot_sign(&self, error: &KeyError) -> CommandError {
         let origin = self.settings.layers.origin(Key::SigningKeyFile);
         let message = format!("state.signing_key_file ({origin}): {}", chain(error));
-        CommandError::usage(
-            message,
-            "name a key that this user may read, or none: then one is made beside the journal",
-        )
+        match error {
+            KeyError::Io { .. } => CommandError::new(
+                ErrorKind::Refused,
+                message,
+                "name a directory that this user may write with CANARY_STATE_DIR or --state-dir, or a key that this user may read",
+            ),
+            _ => {
+                CommandError::usage(message, "name another key, or none: then one is made beside the journal")
+            }
+        }
     }
 
     /// Reads the journal without taking its lock.

@@ -146,7 +146,7 @@ fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
     ];
     match head {
         HeadState::Unsigned => {
-            lines.push("  head  not signed: whoever can write the file can write a whole new one".to_owned())
+            lines.push("  head  not signed: whoever can write the file can write a whole new one".to_owned());
         }
         HeadState::Signed(Sealed { size, key, trusted }) => {
             let word = if *trusted {

@@ -95,7 +95,7 @@ impl Sealing {
             records.iter().for_each(|record| sealing.tree.push(&record.hash));
             return Ok(sealing);
         };
-        let key_at = |size| key_of(records, size).unwrap_or(sealing.seal.key()).to_owned();
+        let key_at = |size| key_of(records, size).unwrap_or_else(|| sealing.seal.key()).to_owned();
         let head = sealing.seal.open(&text, &key_at).map_err(|why| {
             refuse(format!("its head {} is not what was signed: {why}", sealing.path.display()))
         })?;

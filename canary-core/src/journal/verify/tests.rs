@@ -55,7 +55,7 @@ fn every_flip_of_every_byte_is_found_where_it_is() {
                 Err(damage) => assert!(damage.line <= line_of(at), "byte {at} ^ {mask}: {damage}"),
                 // The very last line feed: the line has no end then, which is told.
                 Ok(found) => {
-                    assert!(at == bytes.len() - 1 && found.torn > 0, "byte {at} ^ {mask} was not found")
+                    assert!(at == bytes.len() - 1 && found.torn > 0, "byte {at} ^ {mask} was not found");
                 }
             }
         }
