@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod check;
 mod clock;
 pub mod conformance;
 pub mod faults;
@@ -10,6 +11,7 @@ mod server;
 pub mod sim;
 pub mod world;
 
+pub use check::FakeCheck;
 pub use clock::VirtualClock;
 pub use gate::FakeGate;
 pub use journal::StrictJournal;

@@ -147,6 +147,10 @@ fn told(routes: &Routes, survey: &Survey) -> Vec<Finding> {
         let text = "the schema was being changed while it was read, twice";
         findings.push(finding(Gravity::Undecided, name(shard), text, "ask again when nobody migrates it"));
     }
+    for (shard, who) in &survey.locked {
+        let remedy = "ask again when the lock is gone; see what holds it for so long (pg_stat_activity)";
+        findings.push(finding(Gravity::Undecided, name(shard), format!("not read: {who}"), remedy));
+    }
     for (i, group) in survey.groups.iter().enumerate() {
         let differences = survey.drifts.iter().find(|(at, _)| *at == i).map_or(&[][..], |(_, found)| found);
         findings.extend(drift(routes, group, differences));

@@ -65,6 +65,9 @@ fn parts(contract: &Contract) -> Parts {
     for own in &contract.enums {
         add(format!("enum {} in {}", own.name, own.place.file), json(serde_json::to_value(own)));
     }
+    for matched in &contract.constraints {
+        add(format!("matched constraint {}", matched.name), json(serde_json::to_value(&matched.place)));
+    }
     for pool in &contract.pools {
         add(format!("pool in {}", pool.place.file), json(serde_json::to_value(pool)));
     }

@@ -5,8 +5,8 @@ use crate::rules::{BinaryFacts, KnownQuery, RequiredColumn};
 use crate::sql::parse;
 
 impl Contract {
-    /// The facts by which the gate's rules decide about this binary: its queries, and the columns that it reads without an
-    /// `Option`. Names of constraints that its code matches in errors are not extracted.
+    /// The facts by which the gate's rules decide about this binary: its queries, the columns that it reads without an
+    /// `Option`, and the constraints whose names its code matches in errors.
     #[must_use]
     pub fn facts(&self) -> BinaryFacts {
         let queries =
@@ -29,6 +29,11 @@ impl Contract {
             complete: self.coverage.complete(),
             queries: queries.collect(),
             required_columns: required,
+            matched_names: self
+                .constraints
+                .iter()
+                .map(|matched| (matched.name.clone(), matched.place.to_string()))
+                .collect(),
             ..BinaryFacts::default()
         }
     }

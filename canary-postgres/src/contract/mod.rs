@@ -21,8 +21,8 @@ pub use generate::{GenerateError, Suite};
 pub use lock::LockError;
 pub use model::{
     Binding, Budgets, Column, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, Field, Limit,
-    Override, Place, PoolLibrary, PoolSettings, Query, QueryHash, QueryUse, RowKind, RowStruct, RustType,
-    Setting, SourceKind, Unreadable, Unresolved,
+    MatchedConstraint, Override, Place, PoolLibrary, PoolSettings, Query, QueryHash, QueryUse, RowKind,
+    RowStruct, RustType, Setting, SourceKind, Unreadable, Unresolved,
 };
 pub use types::{Fit, PgColumn, TypeTable, Violation};
 

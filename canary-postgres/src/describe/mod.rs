@@ -4,7 +4,9 @@
 //!  contract's queries ─► PREPARE + describe on each shard (pipelined) ─► types, NULL, names ─► held against structs and tuples
 //! ```
 
+mod ask;
 mod compare;
+mod constraints;
 mod prepare;
 
 pub use compare::{Gravity, Mismatch};

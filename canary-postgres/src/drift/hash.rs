@@ -18,6 +18,8 @@ pub struct SchemaHashes {
     pub hashes: BTreeMap<String, String>,
     /// The schemas that another session was changing, twice in a row.
     pub moving: Vec<String>,
+    /// The schemas with a table that another session held locked for longer than `lock_timeout`, and who.
+    pub locked: BTreeMap<String, String>,
 }
 
 /// Hashes schemas; one that is not there is not in the answer. `role` is whose grants count.
@@ -31,13 +33,56 @@ pub async fn read_hashes(
 ) -> Result<SchemaHashes, Failure> {
     let mut all = SchemaHashes::default();
     for chunk in schemas.chunks(CHUNK) {
-        match hashes_of(connection, chunk, role).await {
-            Ok(hashes) => all.hashes.extend(hashes),
-            Err(failure) if failure.is_moving() => one_by_one(connection, chunk, role, &mut all).await?,
-            Err(failure) => return Err(failure),
-        }
+        read_chunk(connection, chunk.to_vec(), role, &mut all).await?;
     }
     Ok(all)
+}
+
+async fn read_chunk(
+    connection: &Connection,
+    mut schemas: Vec<String>,
+    role: Option<&str>,
+    all: &mut SchemaHashes,
+) -> Result<(), Failure> {
+    loop {
+        let failure = match hashes_of(connection, &schemas, role).await {
+            Ok(hashes) => {
+                all.hashes.extend(hashes);
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        if failure.is_moving() {
+            return one_by_one(connection, &schemas, role, all).await;
+        }
+        if !failure.waited_for_a_lock() {
+            return Err(failure);
+        }
+        // The text of a view cannot be had while a table of it is locked; what the other schemas hold can.
+        let locked = locked_schemas(connection, &schemas).await?;
+        if locked.is_empty() {
+            return Err(failure);
+        }
+        schemas.retain(|schema| !locked.contains_key(schema));
+        all.locked.extend(locked);
+    }
+}
+
+/// Which of the schemas have a relation that nobody else can even read, or that somebody waits to lock so: reads queue behind.
+async fn locked_schemas(
+    connection: &Connection,
+    schemas: &[String],
+) -> Result<BTreeMap<String, String>, Failure> {
+    let sql = "SELECT DISTINCT ON (n.nspname) n.nspname::text, \
+                      c.relname || ' is locked (ACCESS EXCLUSIVE' || CASE WHEN l.granted THEN '' ELSE ', waited for' END || ') by process ' \
+                      || l.pid || coalesce(' (' || nullif(a.application_name, '') || ')', '') \
+               FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
+               LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
+               WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid() \
+               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND n.nspname = ANY ($1::text[]) \
+               ORDER BY n.nspname, l.granted DESC, c.relkind DESC, c.relname";
+    let rows = connection.query("look for locks", sql, &[&schemas]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// The second attempt: finds out which of the schemas is moving. `pg_get_*` read the newest catalog, not the query's snapshot.
@@ -55,6 +100,11 @@ async fn one_by_one(
         match hashes_of(connection, std::slice::from_ref(schema), role).await {
             Ok(hashes) => all.hashes.extend(hashes),
             Err(failure) if failure.is_moving() => all.moving.push(schema.clone()),
+            Err(failure) if failure.waited_for_a_lock() => {
+                let locked = locked_schemas(connection, std::slice::from_ref(schema)).await?;
+                let who = locked.into_values().next().unwrap_or_else(|| "a table is locked".to_owned());
+                all.locked.insert(schema.clone(), who);
+            }
             Err(failure) => return Err(failure),
         }
     }

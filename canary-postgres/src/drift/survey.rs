@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use canary_core::traits::ErrorKind;
+
 use super::diff::Sized;
 use super::{
     Difference, Expected, Group, State, differences, group, read_extensions, read_hashes, read_lines,
@@ -26,6 +28,8 @@ pub struct Survey {
     pub missing: Vec<usize>,
     /// Shards that somebody was changing meanwhile.
     pub moving: Vec<usize>,
+    /// Shards with a table that somebody held locked, and who.
+    pub locked: Vec<(usize, String)>,
     /// Databases that have an extension in another version, in words.
     pub extensions: Vec<String>,
     /// Databases that could not be read: name, and why.
@@ -33,7 +37,7 @@ pub struct Survey {
 }
 
 /// What one database says.
-type Read = Result<(SchemaHashes, BTreeMap<String, String>), Failure>;
+type Read = Result<(SchemaHashes, BTreeMap<String, String>, i32), Failure>;
 
 /// Hashes every shard, `connections` databases at a time, and finds out how those that differ do.
 pub async fn survey(
@@ -56,10 +60,21 @@ pub async fn survey(
     .await;
     let mut survey = Survey::default();
     let mut extensions = Vec::new();
+    let mut first = None;
     for (database, answer) in read.into_iter().enumerate() {
         let name = &routes.databases[database].name;
         match answer {
-            Some(Ok((hashes, installed))) => {
+            // Each major version spells views and expressions in its own way.
+            Some(Ok((_, _, major))) if *first.get_or_insert(major) != major => {
+                let text = format!(
+                    "is of PostgreSQL {major}, the first is of {}: schemas of different versions cannot be held against each other",
+                    first.unwrap_or_default()
+                );
+                let address = routes.databases[database].url.to_string();
+                let failure = Failure::of(ErrorKind::Unsupported, "compare schemas", &address, text);
+                survey.failed.push((name.clone(), failure));
+            }
+            Some(Ok((hashes, installed, _))) => {
                 survey.take(routes, database, hashes);
                 extensions.push((name.clone(), installed));
             }
@@ -75,7 +90,9 @@ pub async fn survey(
 
 async fn read_database(url: &DatabaseUrl, session: &Session, schemas: &[String], role: Option<&str>) -> Read {
     let connection = Connection::open(url, session).await?;
-    Ok((read_hashes(&connection, schemas, role).await?, read_extensions(&connection).await?))
+    let sql = "SELECT current_setting('server_version_num')::int / 10000";
+    let major = connection.query("ask for the version", sql, &[]).await?.first().map_or(0, |row| row.get(0));
+    Ok((read_hashes(&connection, schemas, role).await?, read_extensions(&connection).await?, major))
 }
 
 impl Survey {
@@ -85,6 +102,8 @@ impl Survey {
                 self.hashes.insert(i, hash.clone());
             } else if read.moving.contains(&shard.schema) {
                 self.moving.push(i);
+            } else if let Some(who) = read.locked.get(&shard.schema) {
+                self.locked.push((i, who.clone()));
             } else {
                 self.missing.push(i);
             }

@@ -46,6 +46,15 @@ impl Failure {
         let closed = error.is_closed();
         let message = one_line(&error.to_string());
         let source = error.into_source();
+        if let Some(source) =
+            source.as_deref().and_then(|source| source.downcast_ref()).filter(|e| distrusted(e))
+        {
+            let why = source.to_string();
+            let error = BackendError::new(ErrorKind::Unauthorised, BACKEND, operation, &why)
+                .outcome_is(CallOutcome::NotApplied)
+                .with("database", address);
+            return Self { error, sqlstate: None, message: why };
+        }
         let transport = closed || source.as_ref().is_some_and(|s| s.is::<std::io::Error>());
         let kind = if transport { ErrorKind::Unreachable } else { ErrorKind::Protocol };
         let mut made = BackendError::new(kind, BACKEND, operation, &message).with("database", address);
@@ -56,6 +65,15 @@ impl Failure {
             made = made.caused_by(source);
         }
         Self { error: made, sqlstate: None, message }
+    }
+
+    /// The same failure, for another that it concerns; without its cause.
+    pub(crate) fn again(&self) -> Self {
+        let mut error = BackendError::new(self.kind(), BACKEND, self.error.operation(), &self.message);
+        if let Some(code) = self.sqlstate() {
+            error = error.with("sqlstate", code);
+        }
+        Self { error, sqlstate: self.sqlstate.clone(), message: self.message.clone() }
     }
 
     /// A failure that the server had no part in.
@@ -93,6 +111,12 @@ impl Failure {
             Some(code) => code.starts_with("57P"),
             None => true,
         }
+    }
+
+    /// Whether another session held a lock for longer than `lock_timeout`.
+    #[must_use]
+    pub fn waited_for_a_lock(&self) -> bool {
+        self.sqlstate() == Some("55P03")
     }
 
     /// Whether an object went away while the catalog was read: another session is changing it.
@@ -139,6 +163,12 @@ fn meaning(code: &str) -> (ErrorKind, bool) {
             _ => (ErrorKind::Refused, false),
         },
     }
+}
+
+/// Whether a handshake ended at the server's certificate: it will be the same the next time.
+fn distrusted(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    inner.is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
 }
 
 fn one_line(text: &str) -> String {

@@ -36,6 +36,8 @@ pub struct LoadReport {
     pub answered: usize,
     /// Requests that got no connection in time.
     pub starved: usize,
+    /// Requests that waited for another session's lock until `lock_timeout`.
+    pub blocked: usize,
     /// Queries that failed, by source line: what came back, and how often.
     pub failed: BTreeMap<String, (String, usize)>,
     /// Queries that were left out, by source line, and why.
@@ -66,6 +68,7 @@ enum Done {
     Answered { waited: Duration, took: Duration },
     Failed { query: usize, why: String },
     Starved,
+    Blocked,
 }
 
 /// Runs the contract's reading queries on all tenants, through one pool for each database, one database after the other.
@@ -108,6 +111,7 @@ pub async fn measure(
                     times.push(took);
                 }
                 Done::Starved => report.starved += 1,
+                Done::Blocked => report.blocked += 1,
                 Done::Failed { query, why } => {
                     let entry = report.failed.entry(contract.queries[query].place()).or_insert((why, 0));
                     entry.1 += 1;
@@ -160,6 +164,7 @@ async fn run(
             match answer {
                 None => Done::Starved,
                 Some((waited, (took, Ok(())))) => Done::Answered { waited, took },
+                Some((_, (_, Err(failure)))) if failure.waited_for_a_lock() => Done::Blocked,
                 Some((_, (_, Err(failure)))) => {
                     Done::Failed { query: request.query, why: failure.message().to_owned() }
                 }

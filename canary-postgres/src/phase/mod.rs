@@ -220,6 +220,7 @@ pub(crate) fn sample(texts: &[&str]) -> Contract {
         rows: Vec::new(),
         enums: Vec::new(),
         pools: Vec::new(),
+        constraints: Vec::new(),
         schema_hashes: Vec::new(),
         budgets: Budgets::default(),
         seed: 1,

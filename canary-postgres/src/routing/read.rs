@@ -1,10 +1,11 @@
 //! Reads the table from wherever it is.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::table::Row;
 use super::{Routes, RoutesError, SchemaPattern, yaml};
-use crate::live::{Connection, DatabaseUrl, Failure};
+use crate::live::{BadDatabaseUrl, Connection, DatabaseUrl, Failure};
 
 /// The largest file that is read as a table.
 const LARGEST: u64 = 16 << 20;
@@ -43,6 +44,14 @@ pub enum RoutingError {
     /// The database does not answer the question.
     #[error("the routing table")]
     Database(#[from] Failure),
+    /// The address of a server of its own cannot be had.
+    #[error("the routing table {}: an address", path.display())]
+    Address {
+        /// The file of the table.
+        path: PathBuf,
+        /// Why; without what it reads.
+        source: BadDatabaseUrl,
+    },
     /// The query has other columns.
     #[error("the routing query: {0}")]
     Columns(String),
@@ -72,10 +81,25 @@ pub async fn read_routes(
             (from_schemas(connection, pattern).await?, format!("schemas like {pattern}"))
         }
     };
-    Routes::of_rows(rows, url).map_err(|source| RoutingError::Routes { place, source })
+    let servers = match routing {
+        Routing::File(path) => servers(path, &rows)?,
+        _ => BTreeMap::new(),
+    };
+    Routes::of_rows(rows, url, &servers).map_err(|source| RoutingError::Routes { place, source })
 }
 
-fn from_file(path: &std::path::Path) -> Result<Vec<Row>, RoutingError> {
+/// The addresses in the files that rows name, which lie beside the table unless they say otherwise.
+fn servers(table: &Path, rows: &[Row]) -> Result<BTreeMap<PathBuf, DatabaseUrl>, RoutingError> {
+    let files: BTreeSet<&PathBuf> = rows.iter().filter_map(|row| row.url_file.as_ref()).collect();
+    let beside = table.parent().unwrap_or_else(|| Path::new(""));
+    let read = |file: &PathBuf| match DatabaseUrl::read(&beside.join(file)) {
+        Ok(url) => Ok((file.clone(), url)),
+        Err(source) => Err(RoutingError::Address { path: table.to_owned(), source }),
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn from_file(path: &Path) -> Result<Vec<Row>, RoutingError> {
     use std::io::Read as _;
     let failed = |source| RoutingError::File { path: path.to_owned(), source };
     let mut text = String::new();
@@ -115,7 +139,7 @@ async fn from_query(connection: &Connection, sql: &str) -> Result<Vec<Row>, Rout
             value(row, "schema")?.ok_or_else(|| RoutingError::Columns(format!("{place} has no `schema`")))?;
         let tenants = value(row, "tenant")?.into_iter().collect();
         let (shard, database) = (value(row, "shard")?, value(row, "database")?);
-        read.push(Row { shard, database, schema, tenants, place });
+        read.push(Row { shard, database, schema, tenants, place, ..Row::default() });
     }
     Ok(read)
 }

@@ -1,13 +1,14 @@
 //! The checked table.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::live::DatabaseUrl;
 
 /// A database that holds tenants.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// Its name.
+    /// Its name; with its server, where that is another than the one asked first.
     pub name: String,
     /// How to get there.
     pub url: DatabaseUrl,
@@ -42,6 +43,8 @@ pub(crate) struct Row {
     pub(crate) shard: Option<String>,
     /// The database on the same server; the one asked when not said.
     pub(crate) database: Option<String>,
+    /// A file with the address of another server.
+    pub(crate) url_file: Option<PathBuf>,
     /// The schema.
     pub(crate) schema: String,
     /// The tenant, or several.
@@ -85,7 +88,13 @@ pub enum RoutesError {
 
 impl Routes {
     /// Makes the table of its rows; rows of one shard are the shard's tenants.
-    pub(crate) fn of_rows(rows: Vec<Row>, url: &DatabaseUrl) -> Result<Self, RoutesError> {
+    ///
+    /// `servers` are the addresses in the files that rows name.
+    pub(crate) fn of_rows(
+        rows: Vec<Row>,
+        url: &DatabaseUrl,
+        servers: &BTreeMap<PathBuf, DatabaseUrl>,
+    ) -> Result<Self, RoutesError> {
         let mut routes = Self { databases: Vec::new(), shards: Vec::new() };
         let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
         let mut by_schema: BTreeMap<(usize, String), usize> = BTreeMap::new();
@@ -109,7 +118,8 @@ impl Routes {
                     });
                 }
             }
-            let database = routes.database(row.database.as_deref().unwrap_or_else(|| url.database()), url);
+            let other = row.url_file.as_ref().and_then(|file| servers.get(file));
+            let database = routes.database(row.database.as_deref(), other.unwrap_or(url), other.is_some());
             let name = row.shard.unwrap_or_else(|| row.schema.clone());
             let at = by_schema.get(&(database, row.schema.clone())).copied();
             match (by_name.get(&name).copied(), at) {
@@ -138,9 +148,12 @@ impl Routes {
         if routes.shards.is_empty() { Err(RoutesError::Empty) } else { Ok(routes) }
     }
 
-    fn database(&mut self, name: &str, url: &DatabaseUrl) -> usize {
-        self.databases.iter().position(|known| known.name == name).unwrap_or_else(|| {
-            self.databases.push(Database { name: name.to_owned(), url: url.with_database(name) });
+    fn database(&mut self, name: Option<&str>, server: &DatabaseUrl, other: bool) -> usize {
+        let url = server.with_database(name.unwrap_or_else(|| server.database()));
+        let shown = url.to_string();
+        self.databases.iter().position(|known| known.url.to_string() == shown).unwrap_or_else(|| {
+            let name = if other { shown } else { url.database().to_owned() };
+            self.databases.push(Database { name, url });
             self.databases.len() - 1
         })
     }
@@ -148,6 +161,12 @@ impl Routes {
     /// The shards of one database, by their index.
     pub(crate) fn in_database(&self, database: usize) -> impl Iterator<Item = (usize, &Shard)> {
         self.shards.iter().enumerate().filter(move |(_, shard)| shard.database == database)
+    }
+
+    /// The same table with these shards alone; their indexes are others.
+    pub(crate) fn only(&self, wanted: impl Fn(usize) -> bool) -> Self {
+        let shards = self.shards.iter().enumerate().filter(|(i, _)| wanted(*i));
+        Self { databases: self.databases.clone(), shards: shards.map(|(_, shard)| shard.clone()).collect() }
     }
 
     /// How many tenants there are; shards where the table names none count as one each.

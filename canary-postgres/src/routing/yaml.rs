@@ -5,8 +5,11 @@
 //!   - name: shard-1          # the schema's name when left away
 //!     schema: tenant_1
 //!     database: shop_eu      # another database of the same server
+//!     url_file: eu-url       # another server: a file beside this one with its address
 //!     tenants: [acme, globex]
 //! ```
+
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -36,6 +39,7 @@ struct Entry {
     name: Option<String>,
     schema: String,
     database: Option<String>,
+    url_file: Option<PathBuf>,
     #[serde(default)]
     tenants: Vec<String>,
 }
@@ -54,6 +58,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Row>, BadYaml> {
         place: format!("shard {}", i + 1),
         shard: entry.name,
         database: entry.database,
+        url_file: entry.url_file,
         schema: entry.schema,
         tenants: entry.tenants,
     });
@@ -66,10 +71,11 @@ mod tests {
 
     #[test]
     fn reads_shards() {
-        let text = "shards:\n  - schema: t_1\n  - name: two\n    schema: t_2\n    database: eu\n    tenants: [acme, 'globex']\n";
+        let text = "shards:\n  - schema: t_1\n  - name: two\n    schema: t_2\n    database: eu\n    url_file: eu-url\n    tenants: [acme, 'globex']\n";
         let rows = parse(text).unwrap();
         assert_eq!((rows[0].schema.as_str(), rows[0].place.as_str()), ("t_1", "shard 1"));
         assert_eq!(rows[1].tenants, ["acme", "globex"]);
+        assert_eq!(rows[1].url_file.as_deref(), Some(std::path::Path::new("eu-url")));
         assert_eq!((rows[1].shard.as_deref(), rows[1].database.as_deref()), (Some("two"), Some("eu")));
     }
 

@@ -30,6 +30,7 @@ pub fn contract(file: &str, texts: &[&str]) -> Contract {
         rows: Vec::new(),
         enums: Vec::new(),
         pools: Vec::new(),
+        constraints: Vec::new(),
         schema_hashes: Vec::new(),
         budgets: Budgets::default(),
         seed: 1,

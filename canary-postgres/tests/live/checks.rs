@@ -11,7 +11,7 @@ use canary_postgres::routing::{Routing, SchemaPattern};
 
 use crate::{server, service};
 
-fn config(url: &DatabaseUrl) -> SchemaCheckConfig {
+pub(crate) fn config(url: &DatabaseUrl) -> SchemaCheckConfig {
     let routing = Routing::Schemas(SchemaPattern::parse(r"t\_%").unwrap());
     let mut config = SchemaCheckConfig::new(url.clone(), routing);
     config.contract = Some(service::contract());

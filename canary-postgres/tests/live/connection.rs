@@ -23,7 +23,7 @@ async fn a_session_reads_only_and_waits_for_nothing_long() {
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "30s"),
         ("application_name", "canary"),
-        ("search_path", "\"pg_catalog\""),
+        ("search_path", "pg_catalog"),
         ("role", "app_session"),
     ] {
         assert_eq!(

@@ -1,5 +1,6 @@
 //! The contract held against real schemas.
 
+use canary_postgres::contract::{MatchedConstraint, Place};
 use canary_postgres::describe::{Described, describe};
 use canary_postgres::routing::Routes;
 
@@ -79,6 +80,45 @@ async fn a_query_that_reads_another_schema_than_its_own_is_found() {
                 == "t_2 Refuse src/users.rs:10 : users of the tenant's own schema / public.users "),
         "{told:#?}"
     );
+}
+
+#[tokio::test]
+async fn constraints_that_errors_are_known_by_must_be_on_every_shard() {
+    let cluster = server::shared().await;
+    let url = server::database(&cluster, "constraints", &service::tenants(4)).await;
+    let routes = service::routes(&url).await;
+    let mut contract = (*service::contract()).clone();
+    contract.constraints = ["orders_user_id_fkey", "users_email_key"]
+        .into_iter()
+        .zip([7, 9])
+        .map(|(name, line)| MatchedConstraint {
+            name: name.to_owned(),
+            place: Place { file: "src/errors.rs".to_owned(), line },
+        })
+        .collect();
+    let contract = std::sync::Arc::new(contract);
+    // A constraint, a unique index, and an error that a function makes: the server names each of them alike.
+    server::write(
+        &url,
+        "ALTER TABLE t_1.users ADD CONSTRAINT users_email_key UNIQUE (email); CREATE UNIQUE INDEX users_email_key ON t_2.users (email);
+         CREATE INDEX users_email_key ON t_3.users (email);
+         CREATE FUNCTION t_4.once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation USING CONSTRAINT = 'users_email_key'; END $$;
+         ALTER TABLE t_2.orders RENAME CONSTRAINT orders_user_id_fkey TO orders_of_user; ALTER TABLE t_4.orders DROP CONSTRAINT orders_user_id_fkey",
+    )
+    .await;
+    let described = describe(&routes, &contract, &service::how(), None).await;
+    assert_eq!(
+        told(&routes, &described),
+        [
+            "t_2,t_4 Refuse src/errors.rs:7 : constraint or unique index orders_user_id_fkey, which errors are known by / none ",
+            "t_3 Refuse src/errors.rs:9 : constraint or unique index users_email_key, which errors are known by / none ",
+        ],
+        "{described:?}"
+    );
+    // One of the shared schema does for all.
+    server::write(&url, "CREATE TABLE public.keys (a int CONSTRAINT users_email_key UNIQUE)").await;
+    let described = describe(&routes, &contract, &service::how(), None).await;
+    assert_eq!(told(&routes, &described).len(), 1, "{described:?}");
 }
 
 #[tokio::test]

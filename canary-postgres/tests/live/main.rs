@@ -11,8 +11,11 @@ mod describe;
 mod drift;
 mod isolation;
 mod load;
+mod locks;
 #[path = "../repository/mod.rs"]
 mod repository;
 mod routing;
 mod server;
 mod service;
+mod several;
+mod tls;

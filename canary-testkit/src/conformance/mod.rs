@@ -9,6 +9,7 @@
 #![expect(clippy::future_not_send, reason = "a case runs where it is made, in a runtime of its own")]
 
 mod balancer;
+mod check;
 mod counters;
 mod gate;
 mod journal;
@@ -17,6 +18,7 @@ mod sli;
 mod suite;
 
 pub use balancer::{BalancerBench, BalancerSkills, load_balancer};
+pub use check::{CheckBench, CheckSkills, release_check};
 pub use gate::{GateBench, GateSkills, migration_gate};
 pub use journal::{JournalBench, JournalSkills, journal};
 pub use runtime::{RuntimeBench, RuntimeSkills, node_runtime};

@@ -271,3 +271,14 @@ impl MigrationGate for Faulty<dyn MigrationGate> {
         self.call("review", None, || self.inner.review(release)).await
     }
 }
+
+#[async_trait]
+impl ReleaseCheck for Faulty<dyn ReleaseCheck> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn check(&self, ask: &CheckAsk) -> Result<CheckReport, BackendError> {
+        self.call("release_check", None, || self.inner.check(ask)).await
+    }
+}

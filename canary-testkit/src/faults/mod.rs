@@ -56,7 +56,7 @@ pub enum Fault {
 /// Decides which fault strikes a call.
 #[async_trait]
 pub trait Faults: Display + Debug + Send + Sync + 'static {
-    /// Asked once before every call, named by its trait's method (`set_admin`, `append`).
+    /// Asked once before every call, named by its trait's method (`set_admin`, `append`); a release check's is `release_check`.
     fn strike(&self, operation: &'static str) -> Option<Fault>;
 
     /// Whether [`Fault::Stale`] can ever strike: only then answers are kept.
@@ -74,7 +74,11 @@ pub fn wrap(backends: &Backends, faults: &Arc<dyn Faults>) -> Backends {
         lb: Arc::new(Faulty::new(Arc::clone(&backends.lb), faults, clock)),
         nodes: Arc::new(Faulty::new(Arc::clone(&backends.nodes), faults, clock)),
         sli: backends.sli.as_ref().map(|sli| Arc::new(Faulty::new(Arc::clone(sli), faults, clock)) as _),
-        checks: backends.checks.clone(),
+        checks: backends
+            .checks
+            .iter()
+            .map(|check| Arc::new(Faulty::new(Arc::clone(check), faults, clock)) as _)
+            .collect(),
         journal: Arc::new(Faulty::new(Arc::clone(&backends.journal), faults, clock)),
         sinks: backends.sinks.clone(),
         clock: Arc::clone(clock) as Arc<dyn Clock>,

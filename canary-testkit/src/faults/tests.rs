@@ -10,8 +10,8 @@ use canary_core::time::Timestamp;
 use canary_core::traits::*;
 
 use super::*;
-use crate::VirtualClock;
 use crate::world::{Behaviour, REQUESTS_METRIC, World, WorldConfig};
+use crate::{FakeCheck, VirtualClock};
 
 fn node(name: &str) -> NodeId {
     NodeId::new(name).unwrap()
@@ -120,6 +120,34 @@ async fn counters_and_history_are_struck_as_samples_are() {
     }
     assert_eq!(sli.history(&queries[0], second, second).await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(sli.history(&queries[0], second, second).await.unwrap().nodes[0].steps, [Vec::<u64>::new()]);
+}
+
+#[tokio::test]
+async fn a_check_that_is_struck_has_no_answer_and_is_asked_the_next_time() {
+    let script = Script::new().at_turns(
+        "release_check",
+        [0],
+        &Fault::Timeout { after: Duration::from_secs(9), applied: false },
+    );
+    let world =
+        World::new(WorldConfig::new(&["a"]), Arc::new(VirtualClock::new()), b"old", Behaviour::good());
+    let mut backends = world.backends(Arc::new(MemoryJournal::new(Arc::clone(world.clock()) as _)));
+    let check = Arc::new(FakeCheck::new("schema"));
+    backends.checks = vec![check.clone()];
+    let faults: Arc<dyn Faults> = Arc::new(script);
+    let struck = wrap(&backends, &faults).checks.remove(0);
+    let ask = CheckAsk {
+        service: "app".parse().unwrap(),
+        canary: node("a"),
+        stage: CheckStage::Before,
+        at: world.clock().now(),
+        limit: Duration::from_secs(1),
+    };
+    assert_eq!(struck.name(), "schema");
+    assert_eq!(struck.check(&ask).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!((world.clock().monotonic(), check.asked().len()), (Duration::from_secs(9), 0));
+    assert_eq!(struck.check(&ask).await.unwrap().verdict, CheckVerdict::Pass);
+    assert_eq!(check.asked(), [ask]);
 }
 
 #[tokio::test]

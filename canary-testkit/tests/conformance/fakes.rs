@@ -11,7 +11,7 @@ use canary_core::spec::defaults::HEALTH_PATH;
 use canary_core::traits::*;
 use canary_testkit::conformance::*;
 use canary_testkit::world::{Behaviour, LATENCY_METRIC, REQUESTS_METRIC, World, WorldConfig};
-use canary_testkit::{FakeGate, VirtualClock};
+use canary_testkit::{FakeCheck, FakeGate, VirtualClock};
 
 /// What can be done to a role, and a twist that makes it wrong.
 pub(crate) type Twist<T> = Arc<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
@@ -340,11 +340,53 @@ pub(crate) fn gate_suite(twist: Twist<dyn MigrationGate>) -> Suite {
     })
 }
 
+/// A made-up check behind a twist.
+pub(crate) struct Made {
+    fake: Arc<FakeCheck>,
+    check: Arc<dyn ReleaseCheck>,
+}
+
+#[async_trait(?Send)]
+impl CheckBench for Made {
+    fn check(&self) -> Arc<dyn ReleaseCheck> {
+        Arc::clone(&self.check)
+    }
+
+    async fn spoil(&self) {
+        self.fake.find(Severity::Refuse, "shard-3", "users.created_at is bigint, 7 others timestamptz");
+    }
+
+    async fn mend(&self) {
+        self.fake.forget();
+    }
+
+    async fn warn(&self) {
+        self.fake.find(Severity::Warn, "shard-1", "index orders_note is there, 7 others without it");
+    }
+
+    async fn take_away(&self) {
+        self.fake.go_away();
+    }
+
+    async fn silence(&self) {
+        self.fake.fall_silent();
+    }
+}
+
+pub(crate) fn check_suite(twist: Twist<dyn ReleaseCheck>) -> Suite {
+    release_check(CheckSkills { warn: true, take_away: true, silence: true }, move || {
+        let fake = Arc::new(FakeCheck::new("schema"));
+        let check = twist(Arc::clone(&fake) as _);
+        async { Box::new(Made { fake, check }) as Box<dyn CheckBench> }
+    })
+}
+
 pub(crate) fn suites() -> Vec<(&'static str, Suite)> {
     vec![
         ("world", balancer_suite(straight())),
         ("world", runtime_suite(straight())),
         ("world", sli_suite(straight())),
         ("fake_gate", gate_suite(straight())),
+        ("fake_check", check_suite(straight())),
     ]
 }

@@ -1,5 +1,6 @@
 //! Backends with one fault each: every one fails the case that is there for it.
 
+mod check;
 mod source;
 
 use std::fmt;
@@ -317,6 +318,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     balancers(&mut trials);
     runtimes(&mut trials);
     source::sources(&mut trials);
+    check::checks(&mut trials);
     others(&mut trials);
     trials
 }

@@ -18,23 +18,29 @@ pub struct Order {
     pub placed_at: DateTime<Utc>,
 }
 
-/// Places an order.
+/// Places an order; gives its number, or nothing when there is no such user.
 ///
 /// # Errors
 ///
-/// There is no such user (23503), or the database does not answer.
+/// The database does not answer.
 pub async fn place(
     connection: &mut PgConnection,
     user: UserId,
     cents: i64,
     note: Option<&str>,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar("INSERT INTO orders (user_id, cents, note) VALUES ($1, $2, $3) RETURNING id")
-        .bind(user)
-        .bind(cents)
-        .bind(note)
-        .fetch_one(connection)
-        .await
+) -> sqlx::Result<Option<i64>> {
+    let placed: sqlx::Result<i64> =
+        sqlx::query_scalar("INSERT INTO orders (user_id, cents, note) VALUES ($1, $2, $3) RETURNING id")
+            .bind(user)
+            .bind(cents)
+            .bind(note)
+            .fetch_one(connection)
+            .await;
+    match placed {
+        Ok(id) => Ok(Some(id)),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("orders_user_id_fkey") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The orders of a user, newest first.

@@ -118,6 +118,10 @@ fn summary(contract: &Contract) -> Vec<String> {
     lines.extend(
         contract.pools.iter().map(|pool| format!("  pool        {}: {}", pool.place, pool.described())),
     );
+    let matched = contract.constraints.iter();
+    lines.extend(
+        matched.map(|matched| format!("  matched     {}: constraint {}", matched.place, matched.name)),
+    );
     let coverage = &contract.coverage;
     lines.extend(
         coverage.computed.iter().map(|c| format!("  computed    {}: {} of {}", c.place, c.call, c.made_by)),

@@ -11,8 +11,9 @@ use super::raw::{RawBinding, RawFile, RawNumber, RawPool, RawQuery};
 use super::rows::Rows;
 use super::text::{looks_like_sql, normalise, overrides};
 use crate::contract::model::{
-    Binding, Budgets, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, FORMAT, Limit, Place,
-    PoolSettings, Query, QueryHash, QueryUse, Setting, SourceKind, Unreadable, Unresolved,
+    Binding, Budgets, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, FORMAT, Limit,
+    MatchedConstraint, Place, PoolSettings, Query, QueryHash, QueryUse, Setting, SourceKind, Unreadable,
+    Unresolved,
 };
 
 /// The contract of what was read.
@@ -53,6 +54,7 @@ pub(super) fn assemble(root: &Path, found: &Found, files: Vec<RawFile>) -> Contr
         rows,
         enums,
         pools: all_pools(&files, &index),
+        constraints: constraints(&files, &index),
         schema_hashes: Vec::new(),
         budgets: Budgets::default(),
         seed: 1,
@@ -186,6 +188,21 @@ fn with_offline(root: &Path, found: &Found, queries: &mut BTreeMap<String, Query
             }
         }
     }
+}
+
+/// Names whose text is known, each with its first place.
+fn constraints(files: &[RawFile], index: &Index<'_>) -> Vec<MatchedConstraint> {
+    let mut all = Vec::new();
+    for (at, file) in files.iter().enumerate() {
+        let names = Names::at(files, index, at);
+        for (text, place) in &file.constraints {
+            let found = names.texts(text).unwrap_or_default();
+            all.extend(found.into_iter().map(|name| MatchedConstraint { name, place: place.clone() }));
+        }
+    }
+    all.sort();
+    all.dedup_by(|a, b| a.name == b.name);
+    all
 }
 
 fn all_pools(files: &[RawFile], index: &Index<'_>) -> Vec<PoolSettings> {

@@ -20,6 +20,8 @@ pub(super) struct Local {
     pub(super) number: RawNumber,
     /// The pool whose builder it is.
     pub(super) pool: Option<usize>,
+    /// Whether it is what an error says its constraint is called.
+    pub(super) constraint: bool,
 }
 
 impl Local {
@@ -27,7 +29,7 @@ impl Local {
     pub(super) fn opaque(name: String) -> Self {
         let text = RawText::Computed(format!("the variable `{name}`"));
         let number = RawNumber::Unknown(format!("the variable `{name}`"));
-        Self { name, text, number, pool: None }
+        Self { name, text, number, pool: None, constraint: false }
     }
 }
 

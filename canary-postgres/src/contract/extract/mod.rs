@@ -8,6 +8,7 @@
 mod assemble;
 mod attributes;
 mod calls;
+mod constraints;
 mod depth;
 mod diesel;
 mod files;
@@ -171,6 +172,8 @@ fn read_text(shown: &str, text: &str, package: &Package, directory: Option<&Path
         frame: reads::Frame::default(),
         expected: None,
         imported: Vec::new(),
+        holds: false,
+        closure_holds: false,
     };
     // What a file imports counts for all of it, wherever the `use` stands.
     for item in &parsed.items {

@@ -18,6 +18,8 @@ pub(super) struct RawFile {
     /// What a name stands for: aliases and transparent wrappers.
     pub(super) names: BTreeMap<String, RawType>,
     pub(super) pools: Vec<RawPool>,
+    /// Names that constraints of errors are held against.
+    pub(super) constraints: Vec<(RawText, Place)>,
     pub(super) unreadable: Vec<Unreadable>,
     /// Drivers that it is seen to use.
     pub(super) drivers: Vec<Driver>,

@@ -3,9 +3,9 @@
 use proc_macro2::Span;
 use syn::visit::{self, Visit};
 use syn::{
-    Arm, Block, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprMethodCall, ExprStruct, ExprWhile,
-    FnArg, ImplItemConst, ImplItemFn, ItemConst, ItemEnum, ItemFn, ItemImpl, ItemMod, ItemStatic, ItemStruct,
-    ItemType, Local as Let, Macro, Pat, PatIdent, ReturnType, Signature, TraitItemFn, Type,
+    Block, Expr, ExprCall, ExprClosure, ExprForLoop, ExprIf, ExprLet, ExprMatch, ExprMethodCall, ExprStruct,
+    ExprWhile, FnArg, ImplItemConst, ImplItemFn, ItemConst, ItemEnum, ItemFn, ItemImpl, ItemMod, ItemStatic,
+    ItemStruct, ItemType, Local as Let, Macro, Pat, PatIdent, ReturnType, Signature, TraitItemFn, Type,
 };
 
 use super::attributes::for_tests;
@@ -13,7 +13,7 @@ use super::files::Package;
 use super::fold::{Local, Scope};
 use super::raw::{RawFile, RawNumber, RawText, RawType, RawValue};
 use super::syntax::name;
-use super::{calls, diesel, items, pools, reads};
+use super::{calls, constraints, diesel, items, pools, reads};
 use crate::contract::model::Place;
 
 /// A file while it is walked.
@@ -30,6 +30,10 @@ pub(super) struct File<'a> {
     pub(super) expected: Option<Type>,
     /// Names that `use` brings from sqlx.
     pub(super) imported: Vec<String>,
+    /// Whether the pattern at hand takes what an error says its constraint is called.
+    pub(super) holds: bool,
+    /// The same of the parameters of the closure at hand.
+    pub(super) closure_holds: bool,
 }
 
 impl File<'_> {
@@ -86,6 +90,16 @@ impl File<'_> {
             };
             self.scope.locals.push(Local { text, ..Local::opaque(own) });
         }
+    }
+
+    /// Takes the names of a pattern, for what is `asked` where they are matched.
+    fn bind(&mut self, pattern: &Pat, asked: bool) {
+        if asked {
+            constraints::pattern(self, pattern);
+        }
+        let before = std::mem::replace(&mut self.holds, asked);
+        self.visit_pat(pattern);
+        self.holds = before;
     }
 
     /// Walks with the names that come into sight forgotten after it.
@@ -183,16 +197,46 @@ impl<'ast> Visit<'ast> for File<'_> {
         self.inside(|file| visit::visit_expr_if(file, branch));
     }
 
-    fn visit_arm(&mut self, arm: &'ast Arm) {
-        self.inside(|file| visit::visit_arm(file, arm));
+    fn visit_expr_match(&mut self, matched: &'ast ExprMatch) {
+        let asked = constraints::asks(&self.scope, &matched.expr);
+        self.visit_expr(&matched.expr);
+        for arm in &matched.arms {
+            self.inside(|file| {
+                file.bind(&arm.pat, asked);
+                file.visit_expr(&arm.body);
+            });
+        }
+    }
+
+    fn visit_expr_let(&mut self, matched: &'ast ExprLet) {
+        self.visit_expr(&matched.expr);
+        let asked = constraints::asks(&self.scope, &matched.expr);
+        self.bind(&matched.pat, asked);
     }
 
     fn visit_expr_closure(&mut self, closure: &'ast ExprClosure) {
-        self.inside(|file| visit::visit_expr_closure(file, closure));
+        let asked = std::mem::take(&mut self.closure_holds);
+        self.inside(|file| {
+            closure.inputs.iter().for_each(|input| file.bind(input, asked));
+            file.visit_expr(&closure.body);
+        });
     }
 
     fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
-        self.scope.locals.push(Local::opaque(name(&pattern.ident)));
+        let constraint = self.holds;
+        self.scope.locals.push(Local { constraint, ..Local::opaque(name(&pattern.ident)) });
+    }
+
+    fn visit_pat_guard(&mut self, guarded: &'ast syn::PatGuard) {
+        self.visit_pat(&guarded.pat);
+        let before = std::mem::take(&mut self.holds);
+        self.visit_expr(&guarded.guard);
+        self.holds = before;
+    }
+
+    fn visit_expr_binary(&mut self, compared: &'ast syn::ExprBinary) {
+        constraints::binary(self, compared);
+        visit::visit_expr_binary(self, compared);
     }
 
     fn visit_local(&mut self, local: &'ast Let) {
@@ -210,8 +254,9 @@ impl<'ast> Visit<'ast> for File<'_> {
         if let Some((_, diverge)) = &init.diverge {
             self.visit_expr(diverge);
         }
+        let asked = constraints::asks(&self.scope, &init.expr);
         let Pat::Ident(ident) = pattern else {
-            self.visit_pat(pattern);
+            self.bind(pattern, asked);
             return;
         };
         let own = name(&ident.ident);
@@ -223,6 +268,7 @@ impl<'ast> Visit<'ast> for File<'_> {
             bound.text = RawText::Computed(format!("the variable `{own}`, which changes"));
         }
         bound.pool = pools::bound(self, &init.expr);
+        bound.constraint = asked;
         self.scope.locals.push(bound);
     }
 
@@ -236,7 +282,13 @@ impl<'ast> Visit<'ast> for File<'_> {
         pools::method(self, call);
         calls::method(self, call);
         reads::method(self, call);
-        visit::visit_expr_method_call(self, call);
+        constraints::method(self, call);
+        let asked = constraints::asks(&self.scope, &call.receiver);
+        self.visit_expr(&call.receiver);
+        for argument in &call.args {
+            self.closure_holds = asked && matches!(argument, Expr::Closure(_));
+            self.visit_expr(argument);
+        }
     }
 
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
@@ -257,6 +309,7 @@ impl<'ast> Visit<'ast> for File<'_> {
 
     fn visit_macro(&mut self, call: &'ast Macro) {
         calls::macro_call(self, call);
+        constraints::macro_call(self, call);
         diesel::table(self, call);
         // What stands in macros of others is tokens; those that hold plain expressions are looked into.
         let arguments =

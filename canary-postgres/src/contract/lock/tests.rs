@@ -58,6 +58,7 @@ fn sample() -> Contract {
                 place: place(23),
             },
         }],
+        constraints: Vec::new(),
         schema_hashes: Vec::new(),
         budgets: Budgets::default(),
         seed: 1,

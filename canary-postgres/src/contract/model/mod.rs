@@ -45,6 +45,9 @@ pub struct Contract {
     pub enums: Vec<EnumType>,
     /// The connection pools that the sources build.
     pub pools: Vec<PoolSettings>,
+    /// The constraints and unique indexes whose names the code matches in errors, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<MatchedConstraint>,
     /// The hashes that a tenant's schema may have; empty when no database was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schema_hashes: Vec<String>,
@@ -68,6 +71,16 @@ impl Contract {
     pub fn enum_type(&self, name: &str) -> Option<&EnumType> {
         self.enums.iter().find(|found| found.name == name)
     }
+}
+
+/// A constraint, or a unique index, that code knows errors by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatchedConstraint {
+    /// Its name, as the server's errors have it.
+    pub name: String,
+    /// Where it is first matched.
+    pub place: Place,
 }
 
 /// What queries and pool may take.

@@ -47,6 +47,7 @@ fn contract(fields: &[(&str, &str)]) -> Contract {
         rows: vec![row],
         enums: vec![mood],
         pools: Vec::new(),
+        constraints: Vec::new(),
         schema_hashes: Vec::new(),
         budgets: Budgets::default(),
         seed: 1,

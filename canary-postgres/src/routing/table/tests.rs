@@ -7,12 +7,13 @@ fn row(shard: Option<&str>, database: Option<&str>, schema: &str, tenants: &[&st
         schema: schema.to_owned(),
         tenants: tenants.iter().map(|tenant| (*tenant).to_owned()).collect(),
         place: "row 9".to_owned(),
+        ..Row::default()
     }
 }
 
 fn routes(rows: Vec<Row>) -> Result<Vec<(String, String, String, usize)>, String> {
     let url = DatabaseUrl::parse("postgres://app@db/shop").unwrap();
-    let routes = Routes::of_rows(rows, &url).map_err(|error| error.to_string())?;
+    let routes = Routes::of_rows(rows, &url, &BTreeMap::new()).map_err(|error| error.to_string())?;
     let shown = |s: &Shard| {
         let database = &routes.databases[s.database];
         assert_eq!(database.url.database(), database.name);

@@ -1,5 +1,8 @@
-//! The conformance suite on real git repositories.
+//! The conformance suites on real git repositories, and on a real server.
 #![expect(clippy::unwrap_used, reason = "a bench fails its case")]
+
+#[cfg(feature = "live")]
+mod schemas;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -76,5 +79,11 @@ fn main() -> ExitCode {
     let suite = migration_gate(GateSkills { confuse: true }, || async {
         Box::new(Bench::new()) as Box<dyn GateBench>
     });
-    conformance::main(suite.trials("migration_files::"))
+    let trials = suite.trials("migration_files::");
+    // Stopped when the last case is done.
+    #[cfg(feature = "live")]
+    let server = schemas::Server::default();
+    #[cfg(feature = "live")]
+    let trials = trials.into_iter().chain(schemas::suite(&server).trials("live_schemas::")).collect();
+    conformance::main(trials)
 }
