@@ -226,18 +226,15 @@ async fn the_password_is_in_nothing_that_is_said_or_written() {
         std::fs::write(site.path("database-url"), address).unwrap();
         for arguments in [
             &["contract", "check"][..],
-            &["contract", "check", "--output", "json"],
-            &["doctor"],
             &["doctor", "--settings"],
-            &["run", "--artifact", "v2"],
             &["run", "--artifact", "v2", "--output", "json"],
-            &["log", "explain"],
         ] {
             let output = site.command(arguments).env("SECRET", address).output().unwrap();
-            assert!(arguments[0] == "log" || output.status.code() != Some(0), "{arguments:?}: {output:?}");
+            assert_ne!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
             said.push_str(&self::said(&output).1);
         }
     }
+    said.push_str(&site.run(&["log", "explain"]).1);
     assert_eq!(holder.end("TERM").code(), Some(0));
     assert!(said.contains("app@127.0.0.1:1/tenants"), "the address is shown without it: {said}");
     assert!(!said.contains(PASSWORD), "{said}");

@@ -27,17 +27,17 @@ async fn database_url() -> String {
     support::database_url().await
 }
 
-/// src/orders.rs:77.
+/// src/orders.rs:83.
 const DELETE_ORDERS_BY_ID: Query = Query {
-    place: "src/orders.rs:77",
+    place: "src/orders.rs:83",
     text: "DELETE FROM orders WHERE id = $1",
     parameters: 1,
     reads: &[],
 };
 
-/// src/orders.rs:32.
+/// src/orders.rs:33.
 const INSERT_ORDERS: Query = Query {
-    place: "src/orders.rs:32",
+    place: "src/orders.rs:33",
     text: "INSERT INTO orders (user_id, cents, note) VALUES ($1, $2, $3) RETURNING id",
     parameters: 3,
     reads: &[
@@ -75,9 +75,9 @@ const SELECT_USERS_BY_TENANT_ID: Query = Query {
     ],
 };
 
-/// src/orders.rs:46, read into `Order`.
+/// src/orders.rs:52, read into `Order`.
 const SELECT_ORDERS_BY_USER_ID: Query = Query {
-    place: "src/orders.rs:46",
+    place: "src/orders.rs:52",
     text: "SELECT id, cents, note, placed_at FROM orders WHERE user_id = $1 ORDER BY placed_at DESC",
     parameters: 1,
     reads: &[
@@ -148,9 +148,9 @@ const SELECT_PUBLIC_ROUTING_BY_TENANT_ID: Query = Query {
     ],
 };
 
-/// src/orders.rs:60.
+/// src/orders.rs:66.
 const SELECT_USERS_BY_TENANT_ID_3: Query = Query {
-    place: "src/orders.rs:60",
+    place: "src/orders.rs:66",
     text: "SELECT u.email, sum(o.cents)::bigint AS spent FROM users u JOIN orders o ON o.user_id = u.id WHERE u.tenant_id = $1 GROUP BY u.email ORDER BY u.email",
     parameters: 1,
     reads: &[
