@@ -74,6 +74,9 @@ impl LiveSchemas {
         if !seen.moving.is_empty() {
             bases.doubts.push(format!("somebody is changing the schema of {}", names(&seen.moving)));
         }
+        for (shard, who) in &seen.locked {
+            bases.doubts.push(format!("the schema of {} cannot be read: {who}", names(&[*shard])));
+        }
         for (database, failure) in &seen.failed {
             bases.doubts.push(format!("the schemas in {database} cannot be read: {}", super::chain(failure)));
         }
@@ -114,7 +117,11 @@ impl LiveSchemas {
         let mut shared = Vec::new();
         for database in &routes.databases {
             let connection = Connection::open(&database.url, &self.session).await?;
-            shared.push(read_hashes(&connection, &beside, role).await?.hashes);
+            let read = read_hashes(&connection, &beside, role).await?;
+            // What is not known to be alike is not: its databases' tenants are kinds of their own.
+            let locked =
+                read.locked.into_keys().map(|schema| (schema, format!("locked in {}", database.url)));
+            shared.push(read.hashes.into_iter().chain(locked).collect());
         }
         Ok(shared)
     }

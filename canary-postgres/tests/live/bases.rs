@@ -117,3 +117,32 @@ async fn what_breaks_on_the_drifted_schema_alone_is_refused_for_it_alone() {
     let text = "SELECT 1 FROM pg_database WHERE datname LIKE 'canary%'";
     assert!(connection.query("look", text, &[]).await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_that_is_locked_is_not_taken_for_one_that_was_tried() {
+    let cluster = server::shared().await;
+    let same = "timestamptz NOT NULL DEFAULT now()";
+    // The text of a view cannot be read while its table is locked.
+    let of = |name: &str| {
+        format!("{}; CREATE VIEW {name}.mails AS SELECT email FROM {name}.users;", tenant(name, same))
+    };
+    let setup = format!(
+        "CREATE ROLE app_bases_locked; CREATE TABLE routes (shard text, database text, schema text);
+         INSERT INTO routes VALUES ('a', 'bases_locked', 'tenant_a'), ('b', 'bases_locked', 'tenant_b'); {}{}",
+        of("tenant_a"),
+        of("tenant_b")
+    )
+    .replace("app_bases;", "app_bases_locked;");
+    let url = server::database(&cluster, "bases_locked", &setup).await;
+    let holder = Connection::open(&url, &Session { read_only: false, ..Session::default() }).await.unwrap();
+    holder.batch("lock", "BEGIN; LOCK TABLE tenant_b.users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut live = live(&url);
+    live.session.role = None;
+    live.session.lock_timeout = std::time::Duration::from_millis(200);
+    let repository = service();
+    repository.write("migrations/2_note.sql", "ALTER TABLE users ADD COLUMN note text;\n");
+    let seen = examine(&repository, live).await;
+    let why = format!("{:?}", seen.review.verdict);
+    assert!(!matches!(seen.review.verdict, GateVerdict::Pass), "{:#?}", seen.review);
+    assert!(why.contains("the schema of b cannot be read: users is locked (ACCESS EXCLUSIVE)"), "{why}");
+}
