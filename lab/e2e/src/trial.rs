@@ -153,10 +153,15 @@ impl Trial {
             self.expect_on(node, release).await?;
             let server = self.lab.server(node).await?;
             ensure!(server.serving(), "{node} is not serving: {server:?}");
-            let exe = self
-                .lab
-                .exec(node, "readlink /proc/$(systemctl show -P MainPID veza-backend-api)/exe")
-                .await?;
+            // A busy daemon has been seen to lose what a command printed.
+            let mut exe = String::new();
+            for _ in 0..3 {
+                let script = "readlink /proc/$(systemctl show -P MainPID veza-backend-api)/exe";
+                exe = self.lab.exec(node, script).await?;
+                if !exe.is_empty() {
+                    break;
+                }
+            }
             ensure!(exe.trim() == "/opt/veza/backend-api/veza-api", "{node} runs {exe:?}");
         }
         Ok(())

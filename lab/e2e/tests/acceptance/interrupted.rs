@@ -15,7 +15,7 @@ async fn a_second_run_is_refused_and_names_the_first() -> anyhow::Result<()> {
     let pid = first.pid()?;
 
     let other = trial.release("v3", &[])?;
-    let second = trial.ship(&other)?.run("run").await?.expect(10)?;
+    let second = trial.ship(&other)?.run("run").await?.expect(41)?;
     let journal = trial.journal()?;
     let opened = journal.records.iter().rev().find_map(|record| match &record.entry {
         Entry::Opened { host, .. } => Some((host.clone(), record.time.to_string())),
