@@ -27,7 +27,7 @@ fn open(path: &Path, byte: u8) -> Result<FileJournal, JournalError> {
     loop {
         match open_now(path, byte) {
             Err(JournalError::Locked { .. }) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(1))
+                std::thread::sleep(Duration::from_millis(1));
             }
             opened => return opened,
         }
