@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod decide;
 pub mod gap;
 pub mod policy;

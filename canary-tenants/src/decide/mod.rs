@@ -1,0 +1,12 @@
+//! From every tenant's results to one decision: integers, tenants in order, no clock, so that a replay gives the same bytes.
+
+mod record;
+mod rule;
+mod tenant;
+
+#[cfg(test)]
+mod tests;
+
+pub use record::{DecisionRecord, Worst};
+pub use rule::{Decided, Decision, Reason, Rule, decide};
+pub use tenant::{ObjectiveResult, TenantResult};

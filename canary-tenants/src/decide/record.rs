@@ -1,0 +1,118 @@
+//! What a decision leaves in the journal: integers and text alone, as the journal's form demands.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::rule::{Decided, Decision, Reason, Rule};
+use super::tenant::TenantResult;
+use crate::gap::GapCode;
+
+/// How many of the worst are named in the record; all are in the evidence.
+const WORST: usize = 10;
+
+/// The body of a decision's record, beside what the journal itself adds (sequence, time, hashes).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecisionRecord {
+    /// What was decided.
+    pub decision: Decision,
+    /// The published score: of tenants of which all is known, in ppm; `None` without one.
+    pub score_ppm: Option<u64>,
+    /// The least score with everything unknown at its worst.
+    pub lo_ppm: u64,
+    /// The most, with everything unknown perfect.
+    pub hi_ppm: u64,
+    /// The score that was needed.
+    pub threshold_ppm: u64,
+    /// Tenants that were decided by.
+    pub tenants: u64,
+    /// Tenants in proven breach.
+    pub breached: u64,
+    /// Other tenants of which not all is known.
+    pub unknown: u64,
+    /// Results by gap code.
+    pub gaps: BTreeMap<GapCode, u64>,
+    /// The worst results, the worst first.
+    pub worst: Vec<Worst>,
+    /// The codes of the reasons.
+    pub reasons: Vec<&'static str>,
+}
+
+/// One of the worst results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Worst {
+    /// The tenant.
+    pub tenant: String,
+    /// The objective.
+    pub objective: String,
+    /// The source.
+    pub source: String,
+    /// What was the matter with its samples.
+    pub code: GapCode,
+    /// What was observed, in the objective's unit.
+    pub observed: Option<u64>,
+    /// The limit as promised.
+    pub limit: u64,
+    /// The limit that was judged by.
+    pub limit_adj: u64,
+    /// The events it rests on.
+    pub n: u64,
+}
+
+impl DecisionRecord {
+    /// The record of a decision by these tenants.
+    #[must_use]
+    pub fn new(decided: &Decided, rule: Rule, tenants: &[TenantResult]) -> Self {
+        let mut gaps = BTreeMap::new();
+        let (mut sum, mut weights) = (0_u128, 0_u128);
+        for tenant in tenants {
+            for result in &tenant.results {
+                *gaps.entry(result.judged.code).or_insert(0) += 1;
+            }
+            if !tenant.unknown() {
+                let weight = u128::from(tenant.weight);
+                sum += weight * u128::from(tenant.score().0);
+                weights += weight;
+            }
+        }
+        Self {
+            decision: decided.decision,
+            score_ppm: sum.checked_div(weights).and_then(|score| u64::try_from(score).ok()),
+            lo_ppm: decided.low,
+            hi_ppm: decided.high,
+            threshold_ppm: rule.threshold,
+            tenants: tenants.len() as u64,
+            breached: decided.breached,
+            unknown: decided.unknown,
+            gaps,
+            worst: worst(tenants),
+            reasons: decided.reasons.iter().map(Reason::code).collect(),
+        }
+    }
+}
+
+/// The results below 1, by their least score, then by name.
+fn worst(tenants: &[TenantResult]) -> Vec<Worst> {
+    let mut all: Vec<_> = tenants
+        .iter()
+        .flat_map(|tenant| tenant.results.iter().map(move |result| (tenant, result)))
+        .filter(|(_, result)| result.judged.score.0 < crate::policy::ONE)
+        .collect();
+    // The upper end first: what is proven to be bad is worse than what is unknown.
+    let key = |(tenant, result): &(&TenantResult, &super::ObjectiveResult)| {
+        let (low, high) = result.judged.score;
+        (high, low, tenant.name.clone(), result.objective.clone(), result.source.clone())
+    };
+    all.sort_by_cached_key(key);
+    let named = all.into_iter().take(WORST).map(|(tenant, result)| Worst {
+        tenant: tenant.name.clone(),
+        objective: result.objective.clone(),
+        source: result.source.clone(),
+        code: result.judged.code,
+        observed: result.judged.observed,
+        limit: result.judged.limit,
+        limit_adj: result.judged.limit_adj,
+        n: result.judged.events,
+    });
+    named.collect()
+}
