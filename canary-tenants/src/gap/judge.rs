@@ -242,8 +242,8 @@ fn quantile(buckets: &[(u64, u64)], q: u64) -> Result<u64, u64> {
             let inside = u128::from(count - below) * u128::from(ONE);
             let past = rank.saturating_sub(u128::from(below) * u128::from(ONE));
             let width = u128::from(bound.saturating_sub(start));
-            // proof of the quotient: `past` is at most `inside` here, so that a part of the width comes out.
-            let part = if inside == 0 { width } else { width * past / inside };
+            // An empty bucket is gone past whole, and so is one that is wider than any time.
+            let part = width.checked_mul(past).and_then(|part| part.checked_div(inside)).unwrap_or(width);
             return Ok(start.saturating_add(u64::try_from(part).unwrap_or(u64::MAX)));
         }
         (start, below) = (bound, count);

@@ -71,7 +71,7 @@ fn every_gap_has_its_code_and_its_effect() {
             "never seen",
             with(|f| {
                 (f.samples, f.age, f.before, f.lately, f.measured) =
-                    (None, None, false, false, Measured::Nothing)
+                    (None, None, false, false, Measured::Nothing);
             }),
             unknown(GapCode::Absent),
         ),
