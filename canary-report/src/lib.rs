@@ -8,6 +8,7 @@ mod plot;
 pub mod probes;
 mod report;
 pub mod sentences;
+pub mod tenants;
 mod text;
 mod timeline;
 mod track;

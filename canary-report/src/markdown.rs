@@ -43,7 +43,7 @@ pub(crate) fn message(report: &Report<'_>) -> String {
 }
 
 /// Foreign text as code, which no reader of Markdown looks into.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = cut(&one_line(&plain(text)), LONGEST).replace('`', "'");
     if text.is_empty() { "-".to_owned() } else { format!("`{text}`") }
 }

@@ -10,7 +10,8 @@ use canary_core::plan::Purpose;
 use crate::report::Report;
 use crate::words;
 
-use writer::Html;
+pub(crate) use sections::{section, table};
+pub(crate) use writer::Html;
 
 /// Nothing may be fetched, run, sent or framed, whatever somebody managed to write into it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -18,6 +19,24 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 /// Makes the page.
 pub(crate) fn page(report: &Report<'_>) -> String {
     let title = format!("{}: {}", name(report), report.state());
+    let main = |html: &mut Html| {
+        figures::slis(html, report);
+        comparison::section(html, report);
+        sections::timeline(html, report);
+        sections::nodes(html, report);
+        sections::gate(html, report);
+        sections::evidence(html, report);
+    };
+    document(&title, |html| head(html, report), main, |html| foot(html, report))
+}
+
+/// A page of a header, what matters, and a footer.
+pub(crate) fn document(
+    title: &str,
+    head: impl FnOnce(&mut Html),
+    main: impl FnOnce(&mut Html),
+    foot: impl FnOnce(&mut Html),
+) -> String {
     let mut html = Html::default();
     html.tag("html", &[("lang", "en")], |html| {
         html.tag("head", &[], |html| {
@@ -25,23 +44,16 @@ pub(crate) fn page(report: &Report<'_>) -> String {
             html.void("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]);
             html.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
             html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
-            html.leaf("title", &title);
+            html.leaf("title", title);
             html.style(include_str!("style.css"));
         });
         html.line();
         html.tag("body", &[], |html| {
-            html.tag("header", &[], |html| head(html, report));
+            html.tag("header", &[], head);
             html.line();
-            html.tag("main", &[], |html| {
-                figures::slis(html, report);
-                comparison::section(html, report);
-                sections::timeline(html, report);
-                sections::nodes(html, report);
-                sections::gate(html, report);
-                sections::evidence(html, report);
-            });
+            html.tag("main", &[], main);
             html.line();
-            html.tag("footer", &[], |html| foot(html, report));
+            html.tag("footer", &[], foot);
         });
     });
     html.document()

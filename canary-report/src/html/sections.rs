@@ -15,7 +15,7 @@ use crate::{sentences, words};
 const LONGEST: usize = 4000;
 
 /// A section with a heading.
-pub(super) fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Html)) {
+pub(crate) fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Html)) {
     html.tag("section", &[], |html| {
         html.leaf("h2", heading);
         inner(html);
@@ -23,7 +23,7 @@ pub(super) fn section(html: &mut Html, heading: &str, inner: impl FnOnce(&mut Ht
     html.line();
 }
 
-pub(super) fn table(html: &mut Html, class: &'static str, columns: &[&str], rows: impl FnOnce(&mut Html)) {
+pub(crate) fn table(html: &mut Html, class: &'static str, columns: &[&str], rows: impl FnOnce(&mut Html)) {
     html.tag("div", &[("class", class)], |html| {
         html.tag("table", &[], |html| {
             html.tag("thead", &[], |html| {

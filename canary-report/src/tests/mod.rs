@@ -4,3 +4,4 @@ mod markup;
 mod pages;
 mod story;
 mod strangers;
+mod tenants;
