@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod decide;
+pub mod evidence;
 pub mod gap;
 pub mod policy;
+pub mod round;
+pub mod source;

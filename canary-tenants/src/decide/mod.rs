@@ -7,6 +7,6 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 
-pub use record::{DecisionRecord, Worst};
-pub use rule::{Decided, Decision, Reason, Rule, decide};
+pub use record::{DecisionRecord, SourceUse, Worst};
+pub use rule::{Decided, Decision, Reason, Rule, SourceTrouble, decide};
 pub use tenant::{ObjectiveResult, TenantResult};

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use canary_core::fleet::Digest;
 use serde::Serialize;
 
 use super::rule::{Decided, Decision, Reason, Rule};
 use super::tenant::TenantResult;
-use crate::gap::GapCode;
+use crate::evidence::Evidence;
+use crate::gap::{GapCode, OPEN};
+use crate::source::SourceReply;
 
 /// How many of the worst are named in the record; all are in the evidence.
 const WORST: usize = 10;
@@ -14,6 +17,14 @@ const WORST: usize = 10;
 /// The body of a decision's record, beside what the journal itself adds (sequence, time, hashes).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DecisionRecord {
+    /// The instant that was asked about, in milliseconds.
+    pub at_ms: u64,
+    /// The release, as it was named.
+    pub version: Option<String>,
+    /// How much of the traffic it has, in percent.
+    pub percentage: Option<u64>,
+    /// The digest of the policy as it held.
+    pub policy_sha256: Digest,
     /// What was decided.
     pub decision: Decision,
     /// The published score: of tenants of which all is known, in ppm; `None` without one.
@@ -30,12 +41,27 @@ pub struct DecisionRecord {
     pub breached: u64,
     /// Other tenants of which not all is known.
     pub unknown: u64,
-    /// Results by gap code.
+    /// Results by gap code; tenants that the policy does not list, and its exceptions that have ended, among them.
     pub gaps: BTreeMap<GapCode, u64>,
     /// The worst results, the worst first.
     pub worst: Vec<Worst>,
     /// The codes of the reasons.
     pub reasons: Vec<&'static str>,
+    /// The sources, in the policy's order.
+    pub sources: Vec<SourceUse>,
+}
+
+/// What was asked of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceUse {
+    /// The source.
+    pub name: String,
+    /// How many questions.
+    pub queries: u64,
+    /// How long the answers took, in milliseconds.
+    pub ms: u64,
+    /// What it said beside them, each once.
+    pub warnings: Vec<String>,
 }
 
 /// One of the worst results.
@@ -57,13 +83,24 @@ pub struct Worst {
     pub limit_adj: u64,
     /// The events it rests on.
     pub n: u64,
+    /// The share of the expected samples that was there, in ppm.
+    pub coverage_ppm: u64,
+    /// What it may be at least, in the same unit.
+    pub low: Option<u64>,
+    /// What it may be at most; absent when anything is possible.
+    pub high: Option<u64>,
 }
 
 impl DecisionRecord {
-    /// The record of a decision by these tenants.
+    /// The record of a decision by these tenants; `gaps` are those that no tenant's result has.
     #[must_use]
-    pub fn new(decided: &Decided, rule: Rule, tenants: &[TenantResult]) -> Self {
-        let mut gaps = BTreeMap::new();
+    pub fn new(
+        decided: &Decided,
+        rule: Rule,
+        tenants: &[TenantResult],
+        evidence: &Evidence,
+        mut gaps: BTreeMap<GapCode, u64>,
+    ) -> Self {
         let (mut sum, mut weights) = (0_u128, 0_u128);
         for tenant in tenants {
             for result in &tenant.results {
@@ -76,6 +113,10 @@ impl DecisionRecord {
             }
         }
         Self {
+            at_ms: evidence.at.as_millis(),
+            version: evidence.version.clone(),
+            percentage: evidence.percentage,
+            policy_sha256: evidence.policy,
             decision: decided.decision,
             score_ppm: sum.checked_div(weights).and_then(|score| u64::try_from(score).ok()),
             lo_ppm: decided.low,
@@ -87,8 +128,17 @@ impl DecisionRecord {
             gaps,
             worst: worst(tenants),
             reasons: decided.reasons.iter().map(Reason::code).collect(),
+            sources: evidence.sources.iter().map(|(name, reply)| used(name, reply)).collect(),
         }
     }
+}
+
+fn used(name: &str, reply: &SourceReply) -> SourceUse {
+    let mut warnings: Vec<_> =
+        reply.queries.iter().flat_map(|asked| asked.warnings.iter().cloned()).collect();
+    warnings.sort();
+    warnings.dedup();
+    SourceUse { name: name.to_owned(), queries: reply.queries.len() as u64, ms: reply.ms, warnings }
 }
 
 /// The results below 1, by their least score, then by name.
@@ -113,6 +163,9 @@ fn worst(tenants: &[TenantResult]) -> Vec<Worst> {
         limit: result.judged.limit,
         limit_adj: result.judged.limit_adj,
         n: result.judged.events,
+        coverage_ppm: result.judged.coverage,
+        low: result.judged.bounds.map(|bounds| bounds.0),
+        high: result.judged.bounds.map(|bounds| bounds.1).filter(|high| *high < OPEN),
     });
     named.collect()
 }

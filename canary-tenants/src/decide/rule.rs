@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::tenant::TenantResult;
+use crate::gap::GapCode;
 use crate::policy::{ONE, Unit};
 
 /// What becomes of a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Decision {
     /// It may go on.
@@ -38,6 +39,17 @@ pub struct Rule {
     pub max_breached: u64,
 }
 
+/// A source that did not answer, or not whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceTrouble {
+    /// The source.
+    pub source: String,
+    /// [`GapCode::SourceDown`] or [`GapCode::Partial`].
+    pub code: GapCode,
+    /// What came back.
+    pub why: String,
+}
+
 /// One reason, and what would change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -62,6 +74,8 @@ pub enum Reason {
         /// Tenants that are not in proven breach and of which not all is known.
         unknown: u64,
     },
+    /// A source did not answer, or not whole: what it has of any tenant is not known.
+    Source(SourceTrouble),
     /// There is no tenant to decide by.
     NoTenants,
 }
@@ -86,9 +100,9 @@ pub struct Decided {
 /// Decides, by tenants that are not exempt.
 ///
 /// Replacing what is known of any tenant by nothing never makes an approval or a rollback of a halt: a tenant that is unknown counts
-/// against `max_breached` as one in breach does, or what is missing would approve.
+/// against `max_breached` as one in breach does, or what is missing would approve. A source in trouble is in the way of any approval.
 #[must_use]
-pub fn decide(tenants: &[TenantResult], rule: Rule) -> Decided {
+pub fn decide(tenants: &[TenantResult], troubles: &[SourceTrouble], rule: Rule) -> Decided {
     let mut sums = (0_u128, 0_u128, 0_u128);
     let (mut breached, mut unknown) = (0_u64, 0_u64);
     for tenant in tenants {
@@ -106,7 +120,8 @@ pub fn decide(tenants: &[TenantResult], rule: Rule) -> Decided {
         (Decision::Halt, vec![Reason::NoTenants])
     } else {
         let back = rollback(tenants, high < needed);
-        let held = halt(tenants, rule, low < needed, breached, unknown);
+        let sources = troubles.iter().cloned().map(Reason::Source);
+        let held: Vec<_> = sources.chain(halt(tenants, rule, low < needed, breached, unknown)).collect();
         match (back.is_empty(), held.is_empty()) {
             (false, _) => (Decision::Rollback, back),
             (true, true) => (Decision::Approve, vec![Reason::HighEnough]),
@@ -124,7 +139,7 @@ pub fn decide(tenants: &[TenantResult], rule: Rule) -> Decided {
 fn rollback(tenants: &[TenantResult], too_low: bool) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for tenant in tenants.iter().filter(|tenant| tenant.veto) {
-        if tenant.breached() && tenant.breached_before {
+        if tenant.certain() && tenant.breached_before {
             reasons.push(Reason::Veto(tenant.name.clone()));
         }
         if tenant.burning {
@@ -169,6 +184,7 @@ impl Reason {
             Self::VetoOnce(_) => "veto_once",
             Self::VetoUnknown(_) => "veto_unknown",
             Self::TooMany { .. } => "too_many",
+            Self::Source(trouble) => trouble.code.as_str(),
             Self::NoTenants => "no_tenants",
         }
     }
@@ -202,6 +218,12 @@ impl Reason {
                     rule.max_breached
                 )
             }
+            Self::Source(SourceTrouble { source, code: GapCode::Partial, why }) => {
+                format!("the answer of source {source} is not whole: {why}")
+            }
+            Self::Source(SourceTrouble { source, why, .. }) => {
+                format!("source {source} does not answer: {why}")
+            }
             Self::NoTenants => "there is no tenant to decide by".to_owned(),
         }
     }
@@ -220,6 +242,7 @@ impl Reason {
             }
             Self::VetoOnce(name) => format!("the next round: {name} recovers, or the release is taken back"),
             Self::VetoUnknown(name) => format!("data of {name}"),
+            Self::Source(trouble) => format!("a whole answer of source {}", trouble.source),
             Self::NoTenants => "a policy with a tenant that is not exempt".to_owned(),
         }
     }

@@ -21,11 +21,11 @@ pub struct TenantResult {
     pub name: String,
     /// How much it counts, from 1.
     pub weight: u64,
-    /// Whether its proven breach alone takes a release back.
+    /// Whether its certain breach, two rounds in a row, takes a release back alone.
     pub veto: bool,
-    /// Whether the round before had a proven breach of it, too.
+    /// Whether the round before had a certain breach of it, too.
     pub breached_before: bool,
-    /// Whether it spends its error budget too fast in the short window and in the long one, both proven.
+    /// Whether it spends its error budget too fast in the short window and in the long one, both certain.
     pub burning: bool,
     /// Its results; empty when nothing at all is known.
     pub results: Vec<ObjectiveResult>,
@@ -47,6 +47,12 @@ impl TenantResult {
     #[must_use]
     pub fn breached(&self) -> bool {
         self.results.iter().any(|result| result.judged.breach == Breach::Proven)
+    }
+
+    /// Whether that is certain among all promises that have a veto.
+    #[must_use]
+    pub fn certain(&self) -> bool {
+        self.results.iter().any(|result| result.judged.certain)
     }
 
     /// Whether something of it is not known, even where its worst objective is.

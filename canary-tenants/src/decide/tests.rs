@@ -1,11 +1,15 @@
 //! Whole decisions, and that missing data never makes one.
 
+use canary_core::fleet::Digest;
 use canary_core::journal::canonical;
+use canary_core::time::Timestamp;
 use proptest::prelude::*;
 
 use super::{Decided, Decision, DecisionRecord, ObjectiveResult, Reason, Rule, TenantResult, decide};
+use crate::evidence::{Before, Evidence};
 use crate::gap::{Breach, GapCode, Judged};
 use crate::policy::ONE;
+use crate::source::{Asked, SourceReply};
 
 const RULE: Rule = Rule { threshold: 950_000, max_breached: 3 };
 
@@ -21,6 +25,7 @@ fn judged(score: (u64, u64), breach: Breach) -> Judged {
         events: 1000,
         score,
         breach,
+        certain: breach == Breach::Proven,
     }
 }
 
@@ -100,19 +105,19 @@ fn the_first_rule_that_fits_decides() {
             (Decision::Halt, vec!["veto_unknown"], 990_000, ONE),
         ),
     ] {
-        assert_eq!(brief(&decide(&fleet(some), RULE)), expected, "{name}");
+        assert_eq!(brief(&decide(&fleet(some), &[], RULE)), expected, "{name}");
     }
     let mut burning = veto(good("gold"), false);
     burning.burning = true;
-    assert_eq!(brief(&decide(&fleet(vec![burning]), RULE)).1, ["burning"]);
-    assert_eq!(brief(&decide(&[], RULE)), (Decision::Halt, vec!["no_tenants"], 0, ONE));
+    assert_eq!(brief(&decide(&fleet(vec![burning]), &[], RULE)).1, ["burning"]);
+    assert_eq!(brief(&decide(&[], &[], RULE)), (Decision::Halt, vec!["no_tenants"], 0, ONE));
 }
 
 #[test]
 fn one_tenant_in_twenty_that_counts_five_times_is_seen() {
     let mut heavy = bad("heavy");
     heavy.weight = 6;
-    let decided = decide(&fleet(vec![heavy]), RULE);
+    let decided = decide(&fleet(vec![heavy]), &[], RULE);
     assert_eq!((decided.decision, decided.low), (Decision::Rollback, 942_857));
     assert_eq!(decided.high, 942_858);
 }
@@ -120,8 +125,17 @@ fn one_tenant_in_twenty_that_counts_five_times_is_seen() {
 #[test]
 fn a_record_is_in_the_journals_form_and_names_the_worst_first() {
     let tenants = fleet(vec![unknown("dark"), bad("down"), tenant("slow", (900_000, 900_000), Breach::Open)]);
-    let decided = decide(&tenants, RULE);
-    let record = DecisionRecord::new(&decided, RULE, &tenants);
+    let decided = decide(&tenants, &[], RULE);
+    let reply = SourceReply { queries: vec![Asked::default(); 2], ms: 7, ..SourceReply::default() };
+    let evidence = Evidence {
+        policy: Digest::of(b"policy"),
+        at: Timestamp::from_millis(1_705_329_130_000),
+        version: Some("v2.14.3".to_owned()),
+        percentage: Some(10),
+        before: Before::default(),
+        sources: vec![("a".to_owned(), reply)],
+    };
+    let record = DecisionRecord::new(&decided, RULE, &tenants, &evidence, [(GapCode::Unlisted, 2)].into());
     let worst: Vec<_> = record.worst.iter().map(|worst| worst.tenant.as_str()).collect();
     assert_eq!(worst, ["down", "slow", "dark"]);
     let mut text = String::new();
@@ -169,7 +183,7 @@ proptest! {
         max_breached in 0_u64..10,
     ) {
         let rule = Rule { threshold, max_breached };
-        let before = decide(&tenants, rule);
+        let before = decide(&tenants, &[], rule);
         let mut masked = tenants;
         for (i, tenant) in masked.iter_mut().enumerate() {
             for (j, result) in tenant.results.iter_mut().enumerate() {
@@ -179,7 +193,7 @@ proptest! {
                 }
             }
         }
-        let after = decide(&masked, rule);
+        let after = decide(&masked, &[], rule);
         prop_assert!(after.decision == before.decision || after.decision == Decision::Halt, "{before:?} became {after:?}");
         prop_assert!(after.low <= before.low && after.high >= before.high);
     }
@@ -190,6 +204,6 @@ proptest! {
         let tenants: Vec<_> = scores.iter().map(|score| tenant("t", (*score, *score), Breach::Open)).collect();
         let mean = scores.iter().sum::<u64>() as u128 * 1000 / scores.len() as u128;
         let expected = if mean >= 950_000_000 { Decision::Approve } else { Decision::Rollback };
-        prop_assert_eq!(decide(&tenants, rule).decision, expected);
+        prop_assert_eq!(decide(&tenants, &[], rule).decision, expected);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What is the matter with the samples of a tenant, or that nothing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapCode {
     /// Enough samples, young enough.
@@ -32,11 +32,15 @@ pub enum GapCode {
     Partial,
     /// The source did not answer.
     SourceDown,
+    /// A tenant that the policy does not list: it is judged by the defaults and told, and counts for nothing.
+    Unlisted,
+    /// An exception of the policy has ended: the bound below it holds.
+    ExpiredOverride,
 }
 
 impl GapCode {
     /// All, from the harmless to the grave.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Ok,
         Self::Sparse,
         Self::NoErrorSeries,
@@ -49,6 +53,8 @@ impl GapCode {
         Self::Duplicate,
         Self::Partial,
         Self::SourceDown,
+        Self::Unlisted,
+        Self::ExpiredOverride,
     ];
 
     /// As records have it.
@@ -67,6 +73,8 @@ impl GapCode {
             Self::Duplicate => "duplicate",
             Self::Partial => "partial",
             Self::SourceDown => "source_down",
+            Self::Unlisted => "unlisted",
+            Self::ExpiredOverride => "expired_override",
         }
     }
 

@@ -1,6 +1,8 @@
 //! One tenant, one objective, one source: what was found against what is promised.
 
-use super::bounds::rate_bounds;
+use serde::{Deserialize, Serialize};
+
+use super::bounds::{family_bounds, rate_bounds};
 use super::code::GapCode;
 use crate::policy::{GapKey, ONE};
 
@@ -9,28 +11,51 @@ const WHOLE: u64 = 950_000;
 /// Fewer bad events than this at the bound are few: the bounds of the rate are judged by, not the rate.
 const FEW: u128 = 10;
 
-/// What queries found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What queries found; its fields are in the order of the journal's form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// What is the matter with the whole source, or with the tenant's rows in it: [`GapCode::SourceDown`],
-    /// [`GapCode::Partial`] or [`GapCode::Duplicate`].
-    pub trouble: Option<GapCode>,
-    /// The samples in the window, of the series that has most; `None` without a row.
-    pub samples: Option<u64>,
-    /// As many as there would be.
-    pub expected: u64,
     /// The age of the newest sample, in microseconds.
     pub age: Option<u64>,
     /// Whether there were samples before the window.
     pub before: bool,
+    /// As many samples as there would be in the window.
+    pub expected: u64,
     /// Whether there was a sample within the last hour.
     pub lately: bool,
     /// What they say.
     pub measured: Measured,
+    /// The samples in the window, of the series that has most; `None` without a row.
+    pub samples: Option<u64>,
+    /// What is the matter with the whole source, or with the tenant's rows in it: [`GapCode::SourceDown`],
+    /// [`GapCode::Partial`] or [`GapCode::Duplicate`].
+    pub trouble: Option<GapCode>,
 }
 
-/// What samples say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Found {
+    /// Nothing at all: no row in the window and none in the hour before.
+    #[must_use]
+    pub const fn nothing(expected: u64) -> Self {
+        Self {
+            age: None,
+            before: false,
+            expected,
+            lately: false,
+            measured: Measured::Nothing,
+            samples: None,
+            trouble: None,
+        }
+    }
+
+    /// Whether anything says that the tenant is there: a row, a sample of the last hour, or more than one row.
+    #[must_use]
+    pub const fn present(&self) -> bool {
+        self.samples.is_some() || self.age.is_some() || self.lately || self.trouble.is_some()
+    }
+}
+
+/// What samples say; the fields are in the order of the journal's form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Measured {
     /// Counters.
     Events {
@@ -41,16 +66,19 @@ pub enum Measured {
     },
     /// Latencies as a cumulative histogram.
     Latencies {
+        /// Upper bounds in microseconds and how many were at most that, rising; the last is the open bucket, [`OPEN`].
+        buckets: Vec<(u64, u64)>,
         /// The quantile that is asked for, in ppm.
         q: u64,
-        /// Upper bounds in microseconds and how many were at most that, rising; the last is the open bucket (`u64::MAX`).
-        buckets: Vec<(u64, u64)>,
     },
     /// A gauge's largest value, in ppm; `None` without a sample.
     Gauge(Option<u64>),
     /// No row at all.
     Nothing,
 }
+
+/// The bound of the open bucket; the largest number of the journal's form, no time is as long.
+pub const OPEN: u64 = 1 << 53;
 
 /// What is promised, for one tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +93,8 @@ pub struct Promise {
     pub scrape: u64,
     /// The settings for gaps, by [`GapKey`].
     pub gap: [u64; 5],
+    /// How many promises have a veto like this one: what is certain is so among all of them. 1 for a promise of its own.
+    pub family: u64,
 }
 
 /// Whether the promise is broken.
@@ -99,6 +129,8 @@ pub struct Judged {
     pub score: (u64, u64),
     /// Whether the promise is broken.
     pub breach: Breach,
+    /// Whether it is broken beyond what chance explains in as many promises as have a veto.
+    pub certain: bool,
 }
 
 /// Judges.
@@ -115,10 +147,12 @@ pub fn judge(found: &Found, promise: &Promise) -> Judged {
         events: events(&found.measured),
         score: (0, ONE),
         breach: Breach::Open,
+        certain: false,
     };
     if judged.code.known() {
         judged.limit_adj = widened(promise, judged.code, coverage);
         value(found, &mut judged);
+        judged.certain = judged.breach == Breach::Proven && certain(found, promise.family, judged.limit_adj);
     }
     judged
 }
@@ -199,6 +233,28 @@ fn value(found: &Found, judged: &mut Judged) {
     }
 }
 
+/// Whether the limit lies below even the wider bound of a family of promises.
+fn certain(found: &Found, family: u64, limit: u64) -> bool {
+    match &found.measured {
+        Measured::Events { bad, total } => {
+            family_bounds(bad.unwrap_or(0).min(*total), *total, family).0 > limit
+        }
+        Measured::Latencies { q, buckets } => {
+            let (below, total) = below(*q, buckets);
+            let low = family_bounds(below, total, family).0;
+            quantile(buckets, low).unwrap_or_else(|at_least| at_least) > limit
+        }
+        // No sample of it is a matter of chance.
+        Measured::Gauge(_) | Measured::Nothing => true,
+    }
+}
+
+/// How many events a quantile has below it, and how many there are.
+fn below(q: u64, buckets: &[(u64, u64)]) -> (u64, u64) {
+    let total = buckets.last().map_or(0, |bucket| bucket.1);
+    (u64::try_from(u128::from(total) * u128::from(q) / u128::from(ONE)).unwrap_or(total), total)
+}
+
 fn ratio(part: u64, total: u64) -> u64 {
     let ppm = u128::from(part) * u128::from(ONE) / u128::from(total.max(1));
     u64::try_from(ppm).unwrap_or(u64::MAX)
@@ -206,8 +262,7 @@ fn ratio(part: u64, total: u64) -> u64 {
 
 /// A quantile of few events lies between two others: those at the bounds of the share below it.
 fn latencies(judged: &mut Judged, q: u64, buckets: &[(u64, u64)]) {
-    let total = judged.events;
-    let below = u64::try_from(u128::from(total) * u128::from(q) / u128::from(ONE)).unwrap_or(total);
+    let (below, total) = below(q, buckets);
     let (low_q, high_q) = rate_bounds(below, total);
     let low = quantile(buckets, low_q).unwrap_or_else(|at_least| at_least);
     let high = quantile(buckets, high_q).unwrap_or(u64::MAX);
@@ -235,7 +290,7 @@ fn quantile(buckets: &[(u64, u64)], q: u64) -> Result<u64, u64> {
     // A rank in millionths of an event.
     let rank = u128::from(total) * u128::from(q);
     let (mut start, mut below) = (0_u64, 0_u64);
-    for &(bound, count) in buckets.iter().filter(|bucket| bucket.0 != u64::MAX) {
+    for &(bound, count) in buckets.iter().filter(|bucket| bucket.0 < OPEN) {
         // Small dips, as rounding of increases makes, are levelled out.
         let count = count.max(below);
         if u128::from(count) * u128::from(ONE) >= rank && count > 0 {

@@ -2,13 +2,20 @@
 
 use proptest::prelude::*;
 
-use super::{Breach, Found, GapCode, Judged, Measured, Promise, judge};
+use super::{Breach, Found, GapCode, Judged, Measured, OPEN, Promise, judge};
 use crate::policy::{GapKey, ONE};
 
 const SCRAPE: u64 = 30_000_000;
 
 fn promise(limit: u64) -> Promise {
-    Promise { limit, hard_limit: None, widens: true, scrape: SCRAPE, gap: GapKey::ALL.map(GapKey::fallback) }
+    Promise {
+        limit,
+        hard_limit: None,
+        widens: true,
+        scrape: SCRAPE,
+        gap: GapKey::ALL.map(GapKey::fallback),
+        family: 1,
+    }
 }
 
 fn events(bad: u64, total: u64) -> Found {
@@ -109,6 +116,11 @@ fn few_events_prove_nothing_and_many_prove() {
     );
     assert_eq!(judge(&events(0, 300), &promise(10_000)).breach, Breach::No);
     assert_eq!(judge(&events(3, 200), &promise(10_000)).breach, Breach::Open);
+    // Six of 200 at 1 % are proven alone, and no proof among a thousand promises.
+    let alone = judge(&events(6, 200), &promise(10_000));
+    let among = judge(&events(6, 200), &Promise { family: 1000, ..promise(10_000) });
+    assert_eq!((alone.breach, alone.certain), (Breach::Proven, true));
+    assert_eq!((among.breach, among.certain), (Breach::Proven, false));
     let many = judge(&events(30, 200), &promise(10_000));
     assert_eq!((many.breach, many.score), (Breach::Proven, (0, 0)));
     // A little above the limit with plenty of requests: it counts, and it is not proven.
@@ -122,12 +134,12 @@ fn quantiles_are_interpolated_and_the_open_bucket_is_told() {
         measured: Measured::Latencies { q: 950_000, buckets: buckets.to_vec() },
         ..events(0, 0)
     };
-    let buckets = [(100_000, 5000), (500_000, 9000), (1_000_000, 10_000), (u64::MAX, 10_000)];
+    let buckets = [(100_000, 5000), (500_000, 9000), (1_000_000, 10_000), (OPEN, 10_000)];
     let judged = judge(&found(&buckets), &promise(800_000));
     assert_eq!((judged.observed, judged.breach, judged.events), (Some(750_000), Breach::No, 10_000));
     let judged = judge(&found(&buckets), &promise(600_000));
     assert_eq!((judged.breach, judged.score), (Breach::Proven, (750_000, 750_000)));
-    let open = [(100_000, 5000), (500_000, 9000), (u64::MAX, 10_000)];
+    let open = [(100_000, 5000), (500_000, 9000), (OPEN, 10_000)];
     assert_eq!(
         brief(&judge(&found(&open), &promise(600_000))),
         (GapCode::TopBucket, None, (0, ONE), Breach::Open)
