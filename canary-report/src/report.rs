@@ -141,7 +141,9 @@ impl<'a> Report<'a> {
             | Entry::Retried { .. }
             | Entry::Calibrated { .. }
             | Entry::StepFinished { .. }
-            | Entry::Asked { .. } => {}
+            | Entry::Asked { .. }
+            | Entry::Decided(_)
+            | Entry::Heartbeat { .. } => {}
         }
     }
 

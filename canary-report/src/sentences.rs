@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::engine::{AfterHold, Outcome};
-use canary_core::journal::{Request, Wish};
+use canary_core::journal::{Beat, Decided, Request, Wish};
 use canary_core::plan::{Action, Purpose};
 use canary_core::traits::GateVerdict;
 
@@ -138,5 +138,47 @@ pub fn reason(outcome: &Outcome) -> Option<String> {
         }
         Outcome::Inconclusive { why, .. } => Some(why.clone()),
         Outcome::Interrupted { at } => Some(format!("before {at}")),
+    }
+}
+
+/// A decision about a release, with its numbers.
+#[must_use]
+pub fn decided(decided: &Decided) -> String {
+    let ruling = &decided.ruling;
+    let mut text = ruling.decision.to_string();
+    text.extend(ruling.version.iter().map(|version| format!(" {version}")));
+    text.push_str(": score ");
+    text.push_str(&score(decided));
+    text.push_str(&format!(", {} is needed; {}", words::ppm(ruling.threshold_ppm), tenants(decided)));
+    text
+}
+
+/// The score: one number where all is known, else what it is at least and at most.
+#[must_use]
+pub fn score(decided: &Decided) -> String {
+    let ruling = &decided.ruling;
+    if ruling.lo_ppm == ruling.hi_ppm {
+        words::ppm(ruling.lo_ppm)
+    } else {
+        format!("{} to {}", words::ppm(ruling.lo_ppm), words::ppm(ruling.hi_ppm))
+    }
+}
+
+/// `187 tenants, 1 in breach, 3 unknown`.
+#[must_use]
+pub fn tenants(decided: &Decided) -> String {
+    let ruling = &decided.ruling;
+    let all = words::count(usize::try_from(ruling.tenants).unwrap_or(usize::MAX), "tenant");
+    format!("{all}, {} in breach, {} unknown", ruling.breached, ruling.unknown)
+}
+
+/// A sign of life.
+#[must_use]
+pub fn beat(beat: Beat, decisions: u64) -> String {
+    let so_far = words::count(usize::try_from(decisions).unwrap_or(usize::MAX), "decision");
+    match beat {
+        Beat::Began => "rounds begin".to_owned(),
+        Beat::Alive => format!("rounds go on: {so_far} so far, none within the hour"),
+        Beat::Ended => format!("no more rounds: {so_far} in all"),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::analysis::{Observation, SliVerdict, Verdict};
-use canary_core::journal::{Entry, Record, StepResult};
+use canary_core::journal::{Decision, Entry, Record, StepResult};
 use canary_core::plan::{Direction, Step};
 use canary_core::time::Timestamp;
 use canary_core::traits::CheckVerdict;
@@ -112,10 +112,19 @@ impl Timeline {
                 let tone = if outcome.exit_code() == 0 { Tone::Good } else { Tone::Bad };
                 self.say(at, outcome.as_str(), &reason, tone);
             }
+            Entry::Decided(decided) => {
+                let tone = match decided.ruling.decision {
+                    Decision::Approve => Tone::Plain,
+                    Decision::Rollback => Tone::Bad,
+                    Decision::Halt => Tone::Careful,
+                };
+                self.say(at, "decided", &sentences::decided(decided), tone);
+            }
             Entry::Genesis { .. }
             | Entry::Opened { .. }
             | Entry::Recovered { .. }
-            | Entry::SigningKey { .. } => {}
+            | Entry::SigningKey { .. }
+            | Entry::Heartbeat { .. } => {}
         }
         self.last = Some(at);
     }

@@ -56,6 +56,13 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Parts per million as a plain number: `0.967`, `1`.
+#[must_use]
+pub fn ppm(value: u64) -> String {
+    let text = format!("{}.{:06}", value / 1_000_000, value % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// The time of day of an instant, UTC: `14:32:10`.
 #[must_use]
 pub fn clock(time: Timestamp) -> String {

@@ -52,7 +52,11 @@ impl State {
     fn admit(&mut self, entry: &Entry) -> Result<(), String> {
         let Some(id) = entry.rollout() else { return Ok(()) };
         match entry {
-            Entry::GateReviewed { .. } | Entry::Checked { .. } | Entry::Refused { .. } => return Ok(()),
+            Entry::GateReviewed { .. }
+            | Entry::Checked { .. }
+            | Entry::Refused { .. }
+            | Entry::Decided(_)
+            | Entry::Heartbeat { .. } => return Ok(()),
             Entry::Started { .. } => {
                 return match self.rollouts.insert(id.clone(), Rollout::default()) {
                     None => Ok(()),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::analysis::{Observation, SliVerdict, Verdict, round};
-use canary_core::journal::{Entry, StepResult};
+use canary_core::journal::{Decision, Entry, StepResult};
 use canary_core::plan::{Direction, Plan, Step};
 use canary_core::time::Timestamp;
 use canary_report::probes::{bound, held_for, judges};
-use canary_report::sentences::{asked, done};
+use canary_report::sentences::{self, asked, done};
 
 use super::checks::check_lines;
 use super::gate::{gate_lines, refused_lines};
@@ -117,6 +117,19 @@ impl Lines {
                 let text = asked(request, refused.as_deref());
                 let text = if refused.is_some() { self.paint.careful(&text) } else { text };
                 vec![format!("{}  {text}", self.paint.quiet(&words::clock(time)))]
+            }
+            Entry::Decided(decided) => {
+                let text = sentences::decided(decided);
+                let text = match decided.ruling.decision {
+                    Decision::Approve => text,
+                    Decision::Rollback => self.paint.bad(&text),
+                    Decision::Halt => self.paint.careful(&text),
+                };
+                vec![format!("{}  {text}", self.paint.quiet(&words::clock(time)))]
+            }
+            Entry::Heartbeat { rollout, beat, decisions, .. } => {
+                let text = format!("{rollout}: {}", sentences::beat(*beat, *decisions));
+                vec![format!("{}  {}", self.paint.quiet(&words::clock(time)), self.paint.quiet(&text))]
             }
             Entry::Finished { outcome, nodes, .. } => {
                 outcome_lines(outcome, nodes, self.plan.as_ref(), self.paint)

@@ -97,6 +97,7 @@ impl Backends {
             service: spec.service.clone(),
             canary: spec.canary.clone(),
             stage: CheckStage::Before,
+            release: None,
             at: self.clock.now(),
             limit: CHECK_LIMIT,
         };

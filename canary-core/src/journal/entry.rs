@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Beat, Decided};
 use crate::analysis::{Comparison, Observation};
 use crate::engine::{FailureClass, Outcome};
 use crate::fleet::{Digest, NodeId};
@@ -291,12 +292,25 @@ pub enum Entry {
         /// What is where.
         nodes: Vec<NodeReport>,
     },
+    /// It was decided about a release by what its tenants were promised.
+    Decided(Box<Decided>),
+    /// Nothing was decided, and that is as it should be: a silence that is told from one that somebody made.
+    Heartbeat {
+        /// The rollout whose watch decides.
+        rollout: RolloutId,
+        /// Who started it.
+        actor: String,
+        /// Which sign of life.
+        beat: Beat,
+        /// How many decisions were recorded for it so far.
+        decisions: u64,
+    },
 }
 
 impl Entry {
     /// The rollout a record is about, if it is about one.
     #[must_use]
-    pub const fn rollout(&self) -> Option<&RolloutId> {
+    pub fn rollout(&self) -> Option<&RolloutId> {
         match self {
             Self::Genesis { .. } | Self::Opened { .. } | Self::Recovered { .. } | Self::SigningKey { .. } => {
                 None
@@ -312,7 +326,9 @@ impl Entry {
             | Self::Observed { rollout, .. }
             | Self::StepFinished { rollout, .. }
             | Self::Asked { rollout, .. }
-            | Self::Finished { rollout, .. } => Some(rollout),
+            | Self::Finished { rollout, .. }
+            | Self::Heartbeat { rollout, .. } => Some(rollout),
+            Self::Decided(decided) => decided.rollout.as_ref(),
         }
     }
 
@@ -336,7 +352,9 @@ impl Entry {
             | Self::Resumed { .. }
             | Self::Calibrated { .. }
             | Self::Asked { .. }
-            | Self::Finished { .. } => true,
+            | Self::Finished { .. }
+            | Self::Decided(_)
+            | Self::Heartbeat { .. } => true,
         }
     }
 }

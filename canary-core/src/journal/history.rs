@@ -107,7 +107,9 @@ impl History {
             | Entry::Checked { .. }
             | Entry::Refused { .. }
             | Entry::Started { .. }
-            | Entry::Retried { .. } => {}
+            | Entry::Retried { .. }
+            | Entry::Decided(_)
+            | Entry::Heartbeat { .. } => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod account;
 mod anchor;
 mod chain;
+mod decided;
 mod entry;
 mod file;
 mod form;
@@ -22,6 +23,7 @@ pub use account::{
 };
 pub use anchor::Anchor;
 pub use chain::{Chain, Record, canonical};
+pub use decided::{AskedSource, Beat, Decided, Decision, Ruling, WorstResult};
 pub use entry::{Entry, Handover, NodeReport, Request, RolloutId, StepResult, Wish};
 pub use file::{FileJournal, ReadJournal, Writer, read};
 pub use history::{History, Released, RolloutView, RunningRelease, StepStatus, rollouts};

@@ -30,5 +30,7 @@ pub use node_runtime::{
     ActiveState, HealthCheck, HealthReport, InstallReport, Installed, NodeRuntime, RemoteFile, RunningBinary,
     ServiceState,
 };
-pub use release_check::{CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, ReleaseCheck};
+pub use release_check::{
+    CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, CheckedRelease, ReleaseCheck,
+};
 pub use sli_source::{ExecutedQuery, Reading, Sample, SliFacts, SliKind, SliQuery, SliSource, Subject};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{NodeId, ServiceName};
+use crate::fleet::{Digest, NodeId, Revision, ServiceName};
+use crate::journal::RolloutId;
 use crate::time::Timestamp;
 use crate::traits::{BackendError, Severity};
 
@@ -20,6 +21,19 @@ pub enum CheckStage {
     Watch,
 }
 
+/// The release that is on the canary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckedRelease {
+    /// The rollout that brings it.
+    pub rollout: RolloutId,
+    /// The binary.
+    pub artifact: Digest,
+    /// What it was built from, where that is known.
+    pub revision: Option<Revision>,
+    /// Which share of the requests it was planned to have, in ppm; `None` where the weights do not tell.
+    pub share_ppm: Option<u64>,
+}
+
 /// What a check is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckAsk {
@@ -29,6 +43,8 @@ pub struct CheckAsk {
     pub canary: NodeId,
     /// When it is asked.
     pub stage: CheckStage,
+    /// What is on the canary; `None` before anything is touched.
+    pub release: Option<CheckedRelease>,
     /// The instant.
     pub at: Timestamp,
     /// How long the answer may take; a minute before a rollout, a probe's interval in a watch.

@@ -100,6 +100,7 @@ async fn the_engine_is_told_to_pass_to_fail_or_that_nobody_knows() {
         service: "shop".parse().unwrap(),
         canary: "backend-2".parse().unwrap(),
         stage,
+        release: None,
         at: Timestamp::from_millis(1),
         limit: Duration::from_secs(60),
     };

@@ -7,6 +7,7 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 
+pub use canary_core::journal::Decision;
 pub use record::{DecisionRecord, SourceUse, Worst};
-pub use rule::{Decided, Decision, Reason, Rule, SourceTrouble, decide};
+pub use rule::{Decided, Reason, Rule, SourceTrouble, decide};
 pub use tenant::{ObjectiveResult, TenantResult};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use canary_core::fleet::Digest;
+use canary_core::journal::{AskedSource, Decision, Ruling, WorstResult};
 use serde::Serialize;
 
-use super::rule::{Decided, Decision, Reason, Rule};
+use super::rule::{Decided, Reason, Rule};
 use super::tenant::TenantResult;
 use crate::evidence::Evidence;
 use crate::gap::{GapCode, OPEN};
@@ -130,6 +131,55 @@ impl DecisionRecord {
             reasons: decided.reasons.iter().map(Reason::code).collect(),
             sources: evidence.sources.iter().map(|(name, reply)| used(name, reply)).collect(),
         }
+    }
+}
+
+/// As the journal has it: the same keys and values, whose words the core does not know.
+impl From<DecisionRecord> for Ruling {
+    fn from(record: DecisionRecord) -> Self {
+        let gaps = record.gaps.into_iter().map(|(code, count)| (code.to_string(), count));
+        Self {
+            at_ms: record.at_ms,
+            version: record.version,
+            percentage: record.percentage,
+            policy_sha256: record.policy_sha256,
+            decision: record.decision,
+            score_ppm: record.score_ppm,
+            lo_ppm: record.lo_ppm,
+            hi_ppm: record.hi_ppm,
+            threshold_ppm: record.threshold_ppm,
+            tenants: record.tenants,
+            breached: record.breached,
+            unknown: record.unknown,
+            gaps: gaps.collect(),
+            worst: record.worst.into_iter().map(WorstResult::from).collect(),
+            reasons: record.reasons.into_iter().map(str::to_owned).collect(),
+            sources: record.sources.into_iter().map(AskedSource::from).collect(),
+        }
+    }
+}
+
+impl From<Worst> for WorstResult {
+    fn from(worst: Worst) -> Self {
+        Self {
+            tenant: worst.tenant,
+            objective: worst.objective,
+            source: worst.source,
+            code: worst.code.to_string(),
+            observed: worst.observed,
+            limit: worst.limit,
+            limit_adj: worst.limit_adj,
+            n: worst.n,
+            coverage_ppm: worst.coverage_ppm,
+            low: worst.low,
+            high: worst.high,
+        }
+    }
+}
+
+impl From<SourceUse> for AskedSource {
+    fn from(used: SourceUse) -> Self {
+        Self { name: used.name, queries: used.queries, ms: used.ms, warnings: used.warnings }
     }
 }
 

@@ -1,34 +1,10 @@
 //! The decision table: the first rule that fits.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use canary_core::journal::Decision;
 
 use super::tenant::TenantResult;
 use crate::gap::GapCode;
 use crate::policy::{ONE, Unit};
-
-/// What becomes of a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Decision {
-    /// It may go on.
-    Approve,
-    /// It is taken back.
-    Rollback,
-    /// It stays where it is: neither is proven.
-    Halt,
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Approve => "APPROVE",
-            Self::Rollback => "ROLLBACK",
-            Self::Halt => "HALT",
-        })
-    }
-}
 
 /// What is decided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

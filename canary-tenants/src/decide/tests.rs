@@ -1,7 +1,7 @@
 //! Whole decisions, and that missing data never makes one.
 
 use canary_core::fleet::Digest;
-use canary_core::journal::canonical;
+use canary_core::journal::{Ruling, canonical};
 use canary_core::time::Timestamp;
 use proptest::prelude::*;
 
@@ -141,6 +141,9 @@ fn a_record_is_in_the_journals_form_and_names_the_worst_first() {
     let mut text = String::new();
     canonical(&serde_json::to_value(&record).unwrap(), &mut text).unwrap();
     insta::assert_snapshot!(text);
+    let mut in_the_journal = String::new();
+    canonical(&serde_json::to_value(Ruling::from(record)).unwrap(), &mut in_the_journal).unwrap();
+    assert_eq!(in_the_journal, text);
 }
 
 fn any_tenant() -> impl Strategy<Value = TenantResult> {

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use canary_core::fleet::{NodeId, ServiceName};
+use canary_core::fleet::{Digest, NodeId, ServiceName};
+use canary_core::journal::RolloutId;
 use canary_core::time::Timestamp;
-use canary_core::traits::{CheckAsk, CheckReport, CheckStage, CheckVerdict, ReleaseCheck, Severity};
+use canary_core::traits::{
+    CheckAsk, CheckReport, CheckStage, CheckVerdict, CheckedRelease, ReleaseCheck, Severity,
+};
 
 use super::suite::{Case, Suite, Verdict, case, must, require};
 
@@ -91,7 +94,14 @@ type Bench<'b> = &'b dyn CheckBench;
 fn ask(stage: CheckStage, limit: Duration) -> Result<CheckAsk, String> {
     let service = ServiceName::new("app").map_err(|error| error.to_string())?;
     let canary = NodeId::new("n1").map_err(|error| error.to_string())?;
-    Ok(CheckAsk { service, canary, stage, at: Timestamp::from_millis(1_700_000_000_000), limit })
+    let at = Timestamp::from_millis(1_700_000_000_000);
+    let release = (stage == CheckStage::Watch).then(|| CheckedRelease {
+        rollout: RolloutId::new(at, 7),
+        artifact: Digest::of(b"release"),
+        revision: None,
+        share_ppm: Some(100_000),
+    });
+    Ok(CheckAsk { service, canary, stage, release, at, limit })
 }
 
 /// Asks, and holds the report against itself.

@@ -140,6 +140,7 @@ async fn a_check_that_is_struck_has_no_answer_and_is_asked_the_next_time() {
         service: "app".parse().unwrap(),
         canary: node("a"),
         stage: CheckStage::Before,
+        release: None,
         at: world.clock().now(),
         limit: Duration::from_secs(1),
     };

@@ -11,6 +11,7 @@ use crate::analysis::{HoldKind, ThresholdOptions, Verdict};
 use crate::engine::CheckStatus;
 use crate::fleet::{Provenance, Revision};
 use crate::journal::{Released, rollouts};
+use crate::spec::ProgressiveWeights;
 use crate::traits::{CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, ReleaseCheck, Severity};
 
 /// Answers as told, one answer a probe, and passes when there is nothing more to say.
@@ -74,7 +75,7 @@ async fn a_check_is_asked_before_a_rollout_and_at_every_probe() {
     scene.backends.record_checks(&order(), &seen.reports).await.unwrap();
     assert_eq!(scene.run().await.outcome, Outcome::Completed { changed: true });
     let asked = check.asked.lock().unwrap().clone();
-    assert_eq!(asked[0].stage, CheckStage::Before);
+    assert_eq!((asked[0].stage, &asked[0].release), (CheckStage::Before, &None));
     let entries = scene.entries().await;
     assert!(
         matches!(&entries[0], Entry::Checked { reports, .. } if *reports == seen.reports),
@@ -92,8 +93,24 @@ async fn a_check_is_asked_before_a_rollout_and_at_every_probe() {
     for (probe, ask) in probes.iter().zip(&asked[1..]) {
         assert_eq!((ask.stage, ask.at, ask.canary.clone()), (CheckStage::Watch, probe.at, node("a")));
         assert_eq!(ask.limit, scene.spec.watch.as_ref().unwrap().interval);
+        let release = ask.release.as_ref().unwrap();
+        assert_eq!((&release.rollout, release.share_ppm), (&order().rollout, None));
+        assert_eq!(release.artifact, Digest::of(NEW));
         assert_eq!(probe.checks[0].verdict, CheckVerdict::Pass);
     }
+}
+
+#[tokio::test]
+async fn a_check_is_told_which_share_the_canary_was_planned_to_have() {
+    let (mut scene, check) = told([]);
+    let steps = ["1%", "25%"].iter().map(|step| step.parse().unwrap()).collect();
+    scene.spec.weights = Some(ProgressiveWeights { steps, window: Some(Duration::from_secs(90)) });
+    assert_eq!(scene.run().await.outcome, Outcome::Completed { changed: true });
+    let asked = check.asked.lock().unwrap().clone();
+    let mut shares: Vec<_> = asked.iter().map(|ask| ask.release.as_ref().unwrap().share_ppm).collect();
+    shares.dedup();
+    // Weight 1 beside two servers of 100, then 25; of the whole weight the plan says nothing.
+    assert_eq!(shares, [Some(4_975), Some(111_111), None]);
 }
 
 #[tokio::test]
