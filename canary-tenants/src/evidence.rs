@@ -1,5 +1,6 @@
 //! Everything a decision rests on, as lines of JSON in the journal's form: with the policy it gives the decision again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use canary_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::gap::{Found, GapCode};
+use crate::probe::ProbeResult;
 use crate::source::{Asked, SourceReply};
 
 /// What the first line says.
@@ -28,6 +30,8 @@ pub struct Evidence {
     pub before: Before,
     /// The answers of the sources, in the policy's order.
     pub sources: Vec<(String, SourceReply)>,
+    /// The results of probes, in the round's order.
+    pub probes: Vec<ProbeResult>,
 }
 
 /// What a round leaves to the next.
@@ -100,6 +104,13 @@ struct FoundRead {
     tenant: String,
 }
 
+#[derive(Serialize, Deserialize)]
+struct ProbeLine<'a> {
+    kind: &'a str,
+    #[serde(flatten)]
+    result: Cow<'a, ProbeResult>,
+}
+
 #[derive(Deserialize)]
 struct Kind {
     kind: String,
@@ -141,6 +152,9 @@ impl Evidence {
                 push(&mut text, &FoundLine { kind: "found", objectives, source, tenant });
             }
         }
+        for result in &self.probes {
+            push(&mut text, &ProbeLine { kind: "probe", result: Cow::Borrowed(result) });
+        }
         text
     }
 
@@ -168,6 +182,7 @@ impl Evidence {
             percentage: head.percentage,
             before: head.before,
             sources: Vec::new(),
+            probes: Vec::new(),
         };
         // One name for an objective, however many tenants have it.
         let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();
@@ -203,6 +218,7 @@ impl Evidence {
                 let named = named.collect();
                 self.of(i, &source)?.found.insert(tenant, named);
             }
+            "probe" => self.probes.push(parsed::<ProbeLine<'_>>(i, line)?.result.into_owned()),
             other => return Err(wrong(i, format!("its kind is {other:?}"))),
         }
         Ok(())

@@ -4,5 +4,6 @@ pub mod decide;
 pub mod evidence;
 pub mod gap;
 pub mod policy;
+pub mod probe;
 pub mod round;
 pub mod source;

@@ -110,6 +110,8 @@ impl Policy {
                     all.push(Measure { name, kind: ratio.kind.clone(), window: own });
                     all.push(Measure { name: second, kind: ratio.kind.clone(), window: other });
                 }
+                // A tenant's own endpoint is asked, not a source.
+                ObjectiveKind::Probe(_) => {}
                 kind => all.push(Measure { name, kind: kind.clone(), window: windows.short }),
             }
         }

@@ -92,7 +92,7 @@ pub struct Promise {
     /// The interval of scraping, in microseconds.
     pub scrape: u64,
     /// The settings for gaps, by [`GapKey`].
-    pub gap: [u64; 5],
+    pub gap: [u64; GapKey::ALL.len()],
     /// How many promises have a veto like this one: what is certain is so among all of them. 1 for a promise of its own.
     pub family: u64,
 }

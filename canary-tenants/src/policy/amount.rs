@@ -13,12 +13,16 @@ pub enum Unit {
     Count,
     /// Intervals between scrapes: `2x_scrape` is 2.
     Scrapes,
+    /// `hold` is 0, `pass` is 1.
+    Choice,
 }
 
 /// One, in parts per million.
 pub const ONE: u64 = 1_000_000;
 /// The largest amount: every JSON reader keeps it whole.
 const LARGEST: u64 = 1 << 53;
+
+const CHOICES: [&str; 2] = ["hold", "pass"];
 
 const TIMES: [(&str, u64); 5] =
     [("us", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000)];
@@ -38,6 +42,7 @@ impl Unit {
             Self::Micros => time(text),
             Self::Count => digits(text),
             Self::Scrapes => text.strip_suffix("x_scrape").and_then(digits),
+            Self::Choice => CHOICES.iter().position(|choice| *choice == text).map(|at| at as u64),
         };
         read.filter(|amount| *amount <= LARGEST).ok_or_else(|| self.example())
     }
@@ -49,6 +54,7 @@ impl Unit {
             Self::Micros => "write it with its unit: 250us, 400ms, 2s, 5m or 1h",
             Self::Count => "write a whole number",
             Self::Scrapes => "write it in intervals of scraping: 2x_scrape",
+            Self::Choice => "write hold or pass",
         }
     }
 
@@ -67,6 +73,7 @@ impl Unit {
             }
             Self::Count => amount.to_string(),
             Self::Scrapes => format!("{amount}x_scrape"),
+            Self::Choice => CHOICES[usize::from(amount > 0)].to_owned(),
         }
     }
 }
@@ -78,6 +85,7 @@ impl fmt::Display for Unit {
             Self::Micros => "us",
             Self::Count => "count",
             Self::Scrapes => "scrapes",
+            Self::Choice => "choice",
         })
     }
 }
@@ -129,6 +137,7 @@ mod tests {
             (Unit::Micros, "1 h", 3_600_000_000, "1h"),
             (Unit::Scrapes, "2x_scrape", 2, "2x_scrape"),
             (Unit::Count, "100", 100, "100"),
+            (Unit::Choice, "pass", 1, "pass"),
         ] {
             assert_eq!(unit.parse(text), Ok(amount), "{text}");
             assert_eq!(unit.show(amount), shown);
@@ -147,6 +156,8 @@ mod tests {
             (Unit::Micros, "1d"),
             (Unit::Scrapes, "2"),
             (Unit::Count, "1.5"),
+            (Unit::Choice, "1"),
+            (Unit::Choice, "Pass"),
             (Unit::Count, ""),
         ] {
             assert_eq!(unit.parse(text), Err(unit.example()), "{text}");

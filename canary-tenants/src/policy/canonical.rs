@@ -5,7 +5,7 @@ use canary_core::journal::canonical;
 use serde_json::{Map, Value, json};
 
 use super::effective::{Policy, TenantPolicy};
-use super::file::{GapKey, Objective, ObjectiveKind, Part, Source, SourceKind};
+use super::file::{GapKey, Objective, ObjectiveKind, Part, PolicyFile, Source, SourceKind};
 
 impl Policy {
     /// The policy in the journal's form: sorted keys, integers only, no places and no reasons, so that what decides the
@@ -36,11 +36,7 @@ impl Policy {
             "sources": file.sources.iter().map(source).collect::<Vec<_>>(),
             "windows": { "short_us": file.windows.short, "long_us": file.windows.long },
             "objectives": file.objectives.iter().map(|(name, o)| (name.clone(), objective(o))).collect::<Map<_, _>>(),
-            "decision": {
-                "rollback_threshold_ppm": file.decision.rollback_threshold,
-                "veto_tiers": file.decision.veto_tiers,
-                "max_breached_tenants": file.decision.max_breached_tenants,
-            },
+            "decision": decision(file),
             "unlisted": self.tenant(&self.unlisted),
             // A list: names of tenants may be other than ASCII, which keys of the journal's form are not.
             "tenants": tenants,
@@ -60,17 +56,36 @@ impl Policy {
             }
             objectives.insert(name.to_string(), one.into());
         }
-        let gap = GapKey::ALL.map(|key| (key.as_str().to_owned(), policy.gap(key).value.into()));
+        // What holds is not said: a policy without probes has the form it had before there were any.
+        let said = |key: &GapKey| *key != GapKey::NoTraffic || policy.gap(*key).value > 0;
+        let gap = GapKey::ALL.into_iter().filter(said);
+        let gap = gap.map(|key| (key.as_str().to_owned(), policy.gap(key).value.into()));
         json!({
             "tier": policy.tier.as_ref().map(|tier| &tier.value),
             "weight": policy.weight.value,
             "veto": policy.veto,
             "exempt": policy.exempt.is_some(),
             "sources": policy.sources,
-            "gap": gap.into_iter().collect::<Map<_, _>>(),
+            "gap": gap.collect::<Map<_, _>>(),
             "objectives": objectives,
         })
     }
+}
+
+fn decision(file: &PolicyFile) -> Value {
+    let decision = &file.decision;
+    let mut form = json!({
+        "rollback_threshold_ppm": decision.rollback_threshold,
+        "veto_tiers": decision.veto_tiers,
+        "max_breached_tenants": decision.max_breached_tenants,
+    });
+    // How tenants are probed is said where they are.
+    if let (true, Value::Object(form)) = (file.probes(), &mut form) {
+        form.insert("max_in_flight".to_owned(), decision.probing.max_in_flight.into());
+        form.insert("tenant_batch_size".to_owned(), decision.probing.batch_size.into());
+        form.insert("timeout_per_tenant_check_us".to_owned(), decision.probing.budget.into());
+    }
+    form
 }
 
 fn source(source: &Source) -> Value {
@@ -106,5 +121,14 @@ fn objective(objective: &Objective) -> Value {
             json!({ "kind": kind, "of": of, "window": window.as_str() })
         }
         ObjectiveKind::Value { metric } => json!({ "kind": kind, "metric": metric.to_string() }),
+        ObjectiveKind::Probe(probe) => json!({
+            "kind": kind,
+            "url": probe.url.to_string(),
+            "expect": probe.expect,
+            "body": probe.body.iter().map(|m| json!([m.pointer, m.value])).collect::<Vec<_>>(),
+            "timeout_us": probe.timeout,
+            "tries": probe.tries,
+            "ca_file": probe.ca_file,
+        }),
     }
 }

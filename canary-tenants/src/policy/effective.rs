@@ -53,7 +53,7 @@ pub struct TenantPolicy {
     /// The sources that must have it; empty: one of them.
     pub sources: Vec<String>,
     /// The settings for gaps, in the order of [`GapKey::ALL`].
-    pub gap: [Setting; 5],
+    pub gap: [Setting; GapKey::ALL.len()],
     /// Its bounds, by objective.
     pub objectives: BTreeMap<Arc<str>, EffectiveBounds>,
 }
@@ -281,6 +281,9 @@ impl Policy {
             }
         }
         for (key, setting) in GapKey::ALL.into_iter().zip(&tenant.gap) {
+            if key == GapKey::NoTraffic && !self.file.probes() {
+                continue;
+            }
             let name = format!("gap.{}", key.as_str());
             all.push(Shown { key: name, setting, unit: key.unit(), hard_limit: None });
         }

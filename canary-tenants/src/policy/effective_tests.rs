@@ -80,3 +80,34 @@ fn a_difference_is_told_by_tenant() {
     let diff = PolicyDiff::between(&a, &on(&text, "2026-11-22"));
     insta::assert_debug_snapshot!(diff);
 }
+
+#[test]
+fn a_probe_is_in_the_digest_and_a_policy_without_one_keeps_its_own() {
+    let probe = "  up: {kind: probe, url: \"http://h/{tenant}\", body: {/ok: true}, limit: 1s}\ngap:";
+    let plain = on(SAMPLE, "2026-11-22");
+    assert!(!plain.canonical().contains("no_traffic") && !plain.canonical().contains("max_in_flight"));
+    let faster = SAMPLE.replace("max_breached_tenants: 3", "max_breached_tenants: 3, max_in_flight: 50");
+    assert_eq!(
+        on(&faster, "2026-11-22").digest(),
+        plain.digest(),
+        "how probes run is of no account without one"
+    );
+    let probed = SAMPLE.replace("gap:  ", probe).replace("patience: 3}", "patience: 3, no_traffic: pass}");
+    let (a, b) = (on(&probed, "2026-11-22"), on(&probed.replace("limit: 1s", "limit: 2s"), "2026-11-22"));
+    assert!(
+        a.canonical().contains("\"no_traffic\":1")
+            && a.digest() != b.digest()
+            && a.digest() != plain.digest()
+    );
+    insta::assert_debug_snapshot!(PolicyDiff::between(&plain, &a).global);
+    let hold = on(&probed.replace("gap: {widen", "gap: {no_traffic: hold, widen"), "2026-11-22");
+    let shown: Vec<_> = hold
+        .shown(&hold.tenants["acme"])
+        .iter()
+        .map(|s| format!("{} {}", s.key, s.unit.show(s.setting.value)))
+        .collect();
+    assert!(
+        shown.contains(&"up 1s".to_owned()) && shown.contains(&"gap.no_traffic hold".to_owned()),
+        "{shown:?}"
+    );
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::amount::{ONE, Unit};
 use super::date::Day;
 use super::place::{Place, Placed};
+use super::probing::{Probe, Probing};
 use super::selector::Selector;
 
 /// A file that was read: everything in it fits together, whatever day it is.
@@ -30,6 +31,14 @@ pub struct PolicyFile {
     pub tiers: BTreeMap<String, Tier>,
     /// The tenants that are expected.
     pub tenants: BTreeMap<String, Tenant>,
+}
+
+impl PolicyFile {
+    /// Whether an objective is a probe.
+    #[must_use]
+    pub fn probes(&self) -> bool {
+        self.objectives.values().any(|objective| matches!(objective.kind, ObjectiveKind::Probe(_)))
+    }
 }
 
 /// A place that answers queries.
@@ -150,6 +159,8 @@ pub enum ObjectiveKind {
         /// The gauge.
         metric: Selector,
     },
+    /// A request to the tenant's own endpoint, and how long a good answer takes.
+    Probe(Box<Probe>),
 }
 
 /// Which events a ratio counts apart.
@@ -170,6 +181,7 @@ impl ObjectiveKind {
             Self::Ratio { .. } => "ratio",
             Self::Budget { .. } => "budget",
             Self::Value { .. } => "value",
+            Self::Probe(_) => "probe",
         }
     }
 
@@ -177,7 +189,7 @@ impl ObjectiveKind {
     #[must_use]
     pub const fn unit(&self) -> Unit {
         match self {
-            Self::Quantile { .. } => Unit::Micros,
+            Self::Quantile { .. } | Self::Probe(_) => Unit::Micros,
             Self::Ratio { .. } | Self::Budget { .. } | Self::Value { .. } => Unit::Ppm,
         }
     }
@@ -205,12 +217,14 @@ pub enum GapKey {
     Widen,
     /// How many rounds a stale tenant is waited for.
     Patience,
+    /// Whether a tenant without traffic passes when its probes are green: 0 holds, 1 passes.
+    NoTraffic,
 }
 
 impl GapKey {
     /// All, in the order of documents and of [`GapLayer`].
-    pub const ALL: [Self; 5] =
-        [Self::MinCoverage, Self::MaxAge, Self::MinEvents, Self::Widen, Self::Patience];
+    pub const ALL: [Self; 6] =
+        [Self::MinCoverage, Self::MaxAge, Self::MinEvents, Self::Widen, Self::Patience, Self::NoTraffic];
 
     /// As the file has it.
     #[must_use]
@@ -221,6 +235,7 @@ impl GapKey {
             Self::MinEvents => "min_events",
             Self::Widen => "widen",
             Self::Patience => "patience",
+            Self::NoTraffic => "no_traffic",
         }
     }
 
@@ -231,6 +246,7 @@ impl GapKey {
             Self::MinCoverage | Self::Widen => Unit::Ppm,
             Self::MaxAge => Unit::Scrapes,
             Self::MinEvents | Self::Patience => Unit::Count,
+            Self::NoTraffic => Unit::Choice,
         }
     }
 
@@ -243,6 +259,7 @@ impl GapKey {
             Self::MinEvents => 100,
             Self::Widen => 250_000,
             Self::Patience => 3,
+            Self::NoTraffic => 0,
         }
     }
 
@@ -254,19 +271,20 @@ impl GapKey {
             Self::MaxAge | Self::Patience => (1, 100),
             Self::MinEvents => (1, ONE),
             Self::Widen => (0, 250_000),
+            Self::NoTraffic => (0, 1),
         }
     }
 
     /// Whether more of it asks less of a tenant.
     #[must_use]
     pub const fn more_is_looser(self) -> bool {
-        matches!(self, Self::MaxAge | Self::Widen | Self::Patience)
+        matches!(self, Self::MaxAge | Self::Widen | Self::Patience | Self::NoTraffic)
     }
 }
 
 /// The settings for gaps of one layer, by [`GapKey`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GapLayer([Option<Placed<u64>>; 5]);
+pub struct GapLayer([Option<Placed<u64>>; GapKey::ALL.len()]);
 
 impl GapLayer {
     /// What the layer says.
@@ -289,6 +307,8 @@ pub struct Decision {
     pub veto_tiers: Vec<String>,
     /// How many tenants' proven breaches an approval bears.
     pub max_breached_tenants: u64,
+    /// How tenants are probed, where an objective is a probe.
+    pub probing: Probing,
 }
 
 /// What a layer of overrides says.

@@ -26,13 +26,21 @@ pub(super) const SOURCE: &[&str] = &[
 ];
 pub(super) const SOURCE_KINDS: &[&str] = &["prometheus", "thanos", "mimir"];
 pub(super) const WINDOWS: &[&str] = &["short", "long"];
-pub(super) const OBJECTIVE_KINDS: &[&str] = &["quantile", "ratio", "budget", "value"];
+pub(super) const OBJECTIVE_KINDS: &[&str] = &["quantile", "ratio", "budget", "value", "probe"];
 pub(super) const QUANTILE: &[&str] = &["kind", "q", "histogram", "limit"];
 pub(super) const RATIO: &[&str] = &["kind", "bad", "good", "total", "limit"];
 pub(super) const BUDGET: &[&str] = &["kind", "of", "target", "max_burn", "window"];
 pub(super) const VALUE: &[&str] = &["kind", "metric", "limit"];
+pub(super) const PROBE: &[&str] = &["kind", "url", "expect", "body", "limit", "timeout", "tries", "ca_file"];
 pub(super) const BUDGET_BOUNDS: &[&str] = &["target", "max_burn"];
-pub(super) const DECISION: &[&str] = &["rollback_threshold", "veto_tiers", "max_breached_tenants"];
+pub(super) const DECISION: &[&str] = &[
+    "rollback_threshold",
+    "veto_tiers",
+    "max_breached_tenants",
+    "max_in_flight",
+    "tenant_batch_size",
+    "timeout_per_tenant_check",
+];
 pub(super) const TIER: &[&str] = &["weight", "objectives", "gap", "reason", "ticket", "until"];
 pub(super) const TENANT: &[&str] =
     &["tier", "sources", "exempt", "objectives", "gap", "reason", "ticket", "until"];
@@ -40,9 +48,6 @@ pub(super) const TENANT: &[&str] =
 /// What is refused as not supported yet rather than as unknown, and what it waits for.
 pub(super) fn later(word: &str) -> Option<&'static str> {
     Some(match word {
-        "probe" | "max_in_flight" | "tenant_batch_size" | "timeout_per_tenant_check" | "no_traffic" => {
-            "probes of the tenants' own endpoints"
-        }
         "datadog" | "site" | "keys_from_env" => "Datadog as a source",
         _ => return None,
     })

@@ -12,6 +12,7 @@ mod effective;
 mod file;
 mod keys;
 mod place;
+mod probing;
 mod read;
 mod schema;
 mod selector;
@@ -32,6 +33,7 @@ pub use file::{
     SourceKind, Tenant, Tier, Window, Windows,
 };
 pub use place::{Place, Placed, PolicyError, Problem};
+pub use probing::{Probe, Probing};
 pub use read::read;
 pub use schema::schema;
 pub use selector::{Matcher, Operator, Selector, SelectorError, VERSION};

@@ -160,7 +160,29 @@ fn objective() -> Value {
             "window": { "enum": ["short", "long"], "default": "long" },
         })),
         of("value", &["metric", "limit"], json!({ "metric": selector(), "limit": ratio() })),
+        of("probe", &["url"], probe()),
     ] })
+}
+
+fn probe() -> Value {
+    let status = count(200, Some(599));
+    json!({
+        "url": about(matching("^https?://[^/@]+"), "The tenant's endpoint; {tenant} stands for its name, escaped."),
+        "expect": {
+            "description": "The statuses that are good. Default: 200.",
+            "anyOf": [status, { "type": "array", "minItems": 1, "items": status }],
+        },
+        "body": {
+            "description": "What the body, as JSON, must have, by JSON pointer.",
+            "type": "object",
+            "propertyNames": { "pattern": "^(/.*)?$" },
+            "additionalProperties": { "type": ["string", "integer", "boolean", "null"] },
+        },
+        "limit": about(time(), "The longest good answer. Default: the timeout."),
+        "timeout": about(time(), "The deadline of one try. Default: so that all tries fit into timeout_per_tenant_check."),
+        "tries": about(count(1, Some(10)), "How often a tenant is tried at most. Default: 3."),
+        "ca_file": about(text(), "Root certificates (PEM) instead of the platform's, relative to this file."),
+    })
 }
 
 fn gap() -> Value {
@@ -171,6 +193,7 @@ fn gap() -> Value {
             let shape = match key.unit() {
                 Unit::Count => count(least, Some(most)),
                 Unit::Scrapes => matching("^[0-9]+x_scrape$"),
+                Unit::Choice => json!({ "enum": ["hold", "pass"] }),
                 Unit::Ppm | Unit::Micros => ratio(),
             };
             let words = match key {
@@ -181,6 +204,7 @@ fn gap() -> Value {
                     "How much a bound is widened, in proportion to the samples that are missing."
                 }
                 GapKey::Patience => "How many rounds a stale tenant is waited for.",
+                GapKey::NoTraffic => "Whether a tenant without traffic passes when its probes are green.",
             };
             let words = format!("{words} Default: {}.", key.unit().show(key.fallback()));
             (key.as_str().to_owned(), about(shape, &words))
@@ -203,6 +227,10 @@ fn decision() -> Value {
             },
             "max_breached_tenants":
                 about(count(0, None), "How many tenants' proven breaches an approval bears. Default: 3."),
+            "max_in_flight": about(count(1, Some(10_000)), "How many tenants are probed at once at most. Default: 100."),
+            "tenant_batch_size":
+                about(count(1, Some(1000)), "How many tenants are dispatched together. Default: 20."),
+            "timeout_per_tenant_check": about(time(), "The deadline of all tries of a tenant together. Default: 30s."),
         },
     })
 }
@@ -283,7 +311,7 @@ mod tests {
         assert_eq!(names(&of("tenants")["additionalProperties"]["anyOf"][0]), sorted(keys::TENANT));
         assert_eq!(names(of("gap")), sorted(&GapKey::ALL.map(GapKey::as_str)));
         let kinds = of("objectives")["additionalProperties"]["oneOf"].as_array().unwrap();
-        let all = [keys::QUANTILE, keys::RATIO, keys::BUDGET, keys::VALUE];
+        let all = [keys::QUANTILE, keys::RATIO, keys::BUDGET, keys::VALUE, keys::PROBE];
         for ((shape, known), kind) in kinds.iter().zip(all).zip(keys::OBJECTIVE_KINDS) {
             assert_eq!((names(shape), &shape["properties"]["kind"]["const"]), (sorted(known), &json!(kind)));
         }

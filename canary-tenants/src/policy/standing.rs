@@ -52,7 +52,7 @@ pub(super) struct Loosened<'f> {
 #[derive(Debug, Clone)]
 pub(super) struct Standing {
     bounds: BTreeMap<String, (Option<u64>, Option<u64>)>,
-    gap: [u64; 5],
+    gap: [u64; GapKey::ALL.len()],
 }
 
 impl Standing {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ground::Ground;
+use super::probes;
 use crate::decide::{ObjectiveResult, SourceTrouble, TenantResult};
 use crate::gap::{Breach, GapCode};
 use crate::policy::{ONE, Unit};
@@ -114,6 +115,10 @@ fn of_tenant(ground: &Ground<'_>, tenant: &TenantResult, all: &mut Vec<Anomaly>)
     }
     let first = all.len();
     for result in &tenant.results {
+        if result.source == probes::SOURCE {
+            all.extend(probed(ground, tenant, result));
+            continue;
+        }
         if let Some(anomaly) = known(ground, tenant, result) {
             all.push(anomaly);
             continue;
@@ -137,6 +142,18 @@ fn of_tenant(ground: &Ground<'_>, tenant: &TenantResult, all: &mut Vec<Anomaly>)
             });
         }
     }
+}
+
+/// What is the matter with a tenant's own answer.
+fn probed(ground: &Ground<'_>, tenant: &TenantResult, result: &ObjectiveResult) -> Option<Anomaly> {
+    let code = match result.judged.breach {
+        Breach::No => return None,
+        Breach::Proven => "breach",
+        Breach::Open => "probe_unknown",
+    };
+    let severity = if tenant.veto { Severity::Critical } else { Severity::Warning };
+    let text = probes::why(ground, &tenant.name, &result.objective);
+    Some(Anomaly { text, ..about(tenant, Some(result), severity, code) })
 }
 
 const fn milder(code: GapCode) -> Severity {

@@ -6,7 +6,7 @@ use super::decide_round;
 use super::ground::Ground;
 use crate::decide::TenantResult;
 use crate::evidence::{Before, Evidence};
-use crate::gap::GapCode;
+use crate::gap::{Breach, GapCode};
 use crate::policy::{GapKey, Policy};
 
 pub(super) fn next(ground: &Ground<'_>, tenants: &[TenantResult]) -> Before {
@@ -38,7 +38,11 @@ pub(super) fn waited_for(ground: &Ground<'_>, tenant: &TenantResult) -> bool {
     let patience =
         ground.policy.tenants.get(&tenant.name).map_or(0, |policy| policy.gap(GapKey::Patience).value);
     let left = rounds(ground, &tenant.name) < patience;
-    let mut missing = tenant.results.iter().filter(|result| !result.judged.code.known()).peekable();
+    let mut missing = tenant
+        .results
+        .iter()
+        .filter(|result| !result.judged.code.known() && result.judged.breach == Breach::Open)
+        .peekable();
     missing.peek().is_some()
         && missing.all(|result| match result.judged.code {
             GapCode::New => true,

@@ -6,6 +6,7 @@ use crate::decide::SourceTrouble;
 use crate::evidence::Evidence;
 use crate::gap::{Found, GapCode};
 use crate::policy::{EffectiveBounds, GapKey, ONE, ObjectiveKind, Policy, Source, TenantPolicy};
+use crate::probe::ProbeResult;
 use crate::source::{Measure, SourceReply};
 
 use crate::gap::Promise;
@@ -19,6 +20,8 @@ pub(super) struct Ground<'a> {
     /// The policy's sources, in its order.
     pub(super) sources: Vec<Seen<'a>>,
     pub(super) measures: BTreeMap<std::sync::Arc<str>, Measure>,
+    /// Results of probes, by objective and tenant.
+    pub(super) probes: BTreeMap<(&'a str, &'a str), &'a ProbeResult>,
     /// How many promises have a veto: from the policy alone, so that what is missing changes nobody's bounds.
     pub(super) family: u64,
 }
@@ -35,8 +38,13 @@ pub(super) struct Seen<'a> {
 impl<'a> Ground<'a> {
     pub(super) fn new(policy: &'a Policy, evidence: &'a Evidence) -> Self {
         let sources = policy.file.sources.iter().map(|source| seen(policy, evidence, source)).collect();
+        let probes = evidence
+            .probes
+            .iter()
+            .map(|result| ((result.objective.as_str(), result.tenant.as_str()), result));
+        let probes = probes.collect();
         let measures = policy.measures().into_iter().map(|measure| (measure.name.clone(), measure)).collect();
-        Self { policy, evidence, sources, measures, family: family(policy) }
+        Self { policy, evidence, sources, measures, probes, family: family(policy) }
     }
 
     pub(super) fn troubles(&self) -> Vec<SourceTrouble> {
@@ -115,6 +123,8 @@ fn seen<'a>(policy: &'a Policy, evidence: &'a Evidence, source: &'a Source) -> S
     });
     let trouble = match reply {
         None => Some((GapCode::SourceDown, "the evidence has no answer of it".to_owned())),
+        // Where all is probed, a source has no rows to be missed.
+        Some(_) if own.is_none() && policy.measures().is_empty() => None,
         Some(_) => own.or_else(|| {
             let before = evidence.before.rows.iter().find(|(name, _)| *name == source.name);
             gone(rows, before.map(|(_, rows)| *rows), named, naming).map(|why| (GapCode::Partial, why))

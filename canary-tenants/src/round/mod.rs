@@ -3,6 +3,7 @@
 mod anomaly;
 mod before;
 mod ground;
+mod probes;
 mod results;
 
 #[cfg(test)]

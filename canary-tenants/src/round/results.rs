@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ground::{Ground, Seen};
+use super::probes;
 use crate::decide::{ObjectiveResult, TenantResult};
 use crate::gap::{Found, Judged, judge};
 use crate::policy::{EffectiveBounds, ONE, ObjectiveKind, TenantPolicy};
@@ -30,13 +31,26 @@ fn tenant_result(ground: &Ground<'_>, name: &str, tenant: &TenantPolicy) -> Tena
     let sources = sources_of(ground, name, tenant);
     let mut results = Vec::with_capacity(tenant.objectives.len() * sources.len().max(1));
     let mut burning = false;
+    for (objective, bounds) in tenant.objectives.iter().filter(|(name, _)| is_probe(ground, name)) {
+        // Who is not in the policy is not asked either.
+        if ground.policy.tenants.contains_key(name) {
+            results.push(probes::result(ground, name, objective, bounds));
+        }
+    }
+    let passes = probes::passes(tenant, &results);
     for (objective, bounds) in &tenant.objectives {
         let Some(kind) = ground.policy.file.objectives.get(objective.as_ref()).map(|o| &o.kind) else {
             continue;
         };
+        if matches!(kind, ObjectiveKind::Probe(_)) {
+            continue;
+        }
         for seen in &sources {
             let found = ground.found(seen, name, objective);
-            let judged = judged(ground, seen, tenant, (kind, bounds), &found);
+            let mut judged = judged(ground, seen, tenant, (kind, bounds), &found);
+            if passes {
+                probes::pass(&mut judged, &found, &ground.promise(tenant, kind, bounds, seen.source));
+            }
             if let ObjectiveKind::Budget { window, .. } = kind
                 && judged.certain
             {
@@ -64,6 +78,11 @@ fn tenant_result(ground: &Ground<'_>, name: &str, tenant: &TenantPolicy) -> Tena
         burning,
         results,
     }
+}
+
+fn is_probe(ground: &Ground<'_>, objective: &str) -> bool {
+    let kind = ground.policy.file.objectives.get(objective).map(|objective| &objective.kind);
+    matches!(kind, Some(ObjectiveKind::Probe(_)))
 }
 
 /// The sources that a tenant is judged by: those it names, or those that have anything of it. One in trouble may have it.

@@ -1,6 +1,7 @@
 //! Whole rounds on small fleets, and that masks at the level of what was found never decide.
 
 mod masks;
+mod probes;
 
 use std::sync::Arc;
 
@@ -92,6 +93,7 @@ pub(super) fn evidence(policy: &Policy, eu: SourceReply, us: SourceReply) -> Evi
         percentage: Some(10),
         before: Before::default(),
         sources: vec![("eu".to_owned(), eu), ("us".to_owned(), us)],
+        probes: Vec::new(),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn export(policy: &Policy) -> Converted {
                 One { policy, tenant: name, objective, bounds, source: source.map_or("", String::as_str) };
             match one.spec(&mut notes) {
                 Some(spec) => text.push_str(&one.document(&spec)),
-                None => note(&mut notes, format!("objective {objective}"), "its ratio is not in the file"),
+                None => note(&mut notes, format!("objective {objective}"), one.missing()),
             }
         }
     }
@@ -65,6 +65,14 @@ struct Spec {
 }
 
 impl One<'_> {
+    /// Why there is no document.
+    fn missing(&self) -> &'static str {
+        match self.policy.file.objectives.get(self.objective).map(|objective| &objective.kind) {
+            Some(ObjectiveKind::Probe(_)) => "a probe has no counterpart, and is not written",
+            _ => "its ratio is not in the file",
+        }
+    }
+
     fn spec(&self, notes: &mut Vec<Note>) -> Option<Spec> {
         let kind = |name: &str| self.policy.file.objectives.get(name).map(|objective| &objective.kind);
         let limit = self.bounds.limit.value;
@@ -97,6 +105,7 @@ impl One<'_> {
                 let query = format!("max(max_over_time({}[{window}]))", self.narrowed(metric));
                 self.threshold(&query, limit, window, notes)
             }
+            ObjectiveKind::Probe(_) => return None,
         })
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::known;
 use super::reader::Reader;
+use super::{known, probes};
 use crate::policy::amount::Unit;
 use crate::policy::file::{Bounds, GapKey, Layer, Objective, ObjectiveKind, PolicyFile, Tenant, Window};
 use crate::policy::place::Place;
@@ -18,6 +18,7 @@ pub(super) fn check(reader: &mut Reader, file: &PolicyFile) {
     reader.incomplete = !reader.problems.is_empty();
     budgets(reader, file);
     windows(reader, file);
+    probes::check(reader, file);
     for (name, objective) in &file.objectives {
         hard(reader, file, name, &objective.bounds, format_args!("objective {name}"));
     }
@@ -135,10 +136,9 @@ fn budgets(reader: &mut Reader, file: &PolicyFile) {
 }
 
 fn windows(reader: &mut Reader, file: &PolicyFile) {
-    let short = file
-        .objectives
-        .values()
-        .any(|o| !matches!(o.kind, ObjectiveKind::Budget { window: Window::Long, .. }));
+    let short = file.objectives.values().any(|o| {
+        !matches!(o.kind, ObjectiveKind::Budget { window: Window::Long, .. } | ObjectiveKind::Probe(_))
+    });
     let window = if short { file.windows.short } else { file.windows.long };
     for source in &file.sources {
         if window < SCRAPES * source.scrape {

@@ -3,6 +3,7 @@
 mod check;
 mod layers;
 mod objectives;
+mod probes;
 mod reader;
 mod sources;
 
@@ -16,6 +17,7 @@ use super::amount::{ONE, Unit};
 use super::file::{Decision, PolicyFile, Windows};
 use super::keys;
 use super::place::{Place, Placed, PolicyError};
+use super::probing::Probing;
 use super::tree::{self, Node};
 
 /// The version of the file's form.
@@ -55,13 +57,14 @@ fn whole(reader: &mut Reader, root: &Node<'_>, file: &str) -> Option<PolicyFile>
     let label = root.get("tenant_label").and_then(|node| reader.label(node, format_args!("tenant_label")));
     let read_sources = sources::sources(reader, root);
     let windows = windows(reader, root);
-    let read_objectives = objectives::objectives(reader, root);
+    let mut read_objectives = objectives::objectives(reader, root);
     let hard_limits = root
         .get("hard_limits")
         .map(|node| objectives::overrides(reader, node, format_args!("hard_limits"), &read_objectives));
     let gap = root.get("gap").map(|node| layers::gap(reader, node, format_args!("gap"))).unwrap_or_default();
     let tiers = layers::tiers(reader, root, &read_objectives);
     let decision = decision(reader, root, &tiers);
+    probes::settle(&mut read_objectives, decision.probing);
     let tenants = layers::tenants(reader, root, &read_objectives);
     // Without these nothing else can be checked, and their own problems have been told.
     let complete = !read_sources.is_empty() && !read_objectives.is_empty();
@@ -114,9 +117,11 @@ fn decision<T>(reader: &mut Reader, root: &Node<'_>, tiers: &BTreeMap<String, T>
         rollback_threshold: DEFAULT_THRESHOLD,
         veto_tiers: Vec::new(),
         max_breached_tenants: DEFAULT_BREACHED,
+        probing: Probing::default(),
     };
     let Some(node) = root.get("decision") else { return decision };
     reader.table(node, format_args!("decision"), keys::DECISION);
+    decision.probing = probes::probing(reader, node);
     if let Some(node) = node.get("rollback_threshold") {
         let what = format_args!("decision.rollback_threshold");
         if let Some(read) = reader.within(node, what, Unit::Ppm, (1, ONE)) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::known;
+use super::probes;
 use super::reader::Reader;
 use crate::policy::amount::{ONE, Unit};
 use crate::policy::file::{Bounds, Objective, ObjectiveKind, Part, Window};
@@ -41,13 +42,16 @@ fn objective(reader: &mut Reader, entry: &Entry<'_>) -> Option<Objective> {
         "quantile" => (keys::QUANTILE, quantile(reader, node, what)),
         "ratio" => (keys::RATIO, ratio(reader, node, what)),
         "budget" => (keys::BUDGET, budget(reader, node, what)),
-        _ => (keys::VALUE, value(reader, node, what)),
+        "value" => (keys::VALUE, value(reader, node, what)),
+        _ => (keys::PROBE, probes::probe(reader, node, what)),
     };
     reader.table(node, what, known);
     let kind = kind?;
     let bounds = bounds_in(reader, node, what, &kind);
     let missing: &[&str] = match &kind {
         ObjectiveKind::Budget { .. } => &["target", "max_burn"],
+        // Without a limit any answer within the deadline is fast enough.
+        ObjectiveKind::Probe(_) => &[],
         _ => &["limit"],
     };
     for key in missing {
@@ -126,7 +130,7 @@ fn limit(
     kind: &ObjectiveKind,
 ) -> Option<Placed<u64>> {
     let most = match kind {
-        ObjectiveKind::Quantile { .. } => 3600 * ONE,
+        ObjectiveKind::Quantile { .. } | ObjectiveKind::Probe(_) => 3600 * ONE,
         ObjectiveKind::Ratio { .. } => ONE,
         _ => 1_000_000_000 * ONE,
     };

@@ -61,7 +61,7 @@ fn every_problem_is_told_with_its_place_and_a_remedy() {
 #[test]
 fn what_is_missing_is_named() {
     insta::assert_snapshot!(refused(
-        "version: sla/v2\nobjectives: {x: {kind: ratio, total: t}, y: {kind: probe}, z: 1}\n"
+        "version: sla/v2\nobjectives: {x: {kind: ratio, total: t}, y: {kind: probes}, z: 1}\n"
     ));
     insta::assert_snapshot!(refused(
         "version: sla/v1\nsources:\n  - {name: a, kind: datadog, url: x}\n  - {name: b, kind: mimir, url: \"http://u:secret@h\"}\n  - {name: c, kind: mimir, url: \"http://h\"}\n  - {name: d, kind: prometheus, url: \"http://h\", replica: prometheus_replica, org_id: x}\nobjectives: {x: {kind: value, metric: \"sum(x)\", limit: \"0\"}}\ntenants: []\n"
@@ -118,6 +118,46 @@ fn a_tier_that_loosens_for_a_time_is_no_ground_for_its_tenants() {
     };
     assert!(refused(&file("")).contains("errors 0.02 is looser than 0.01"));
     assert!(read(&file(", reason: r, until: 2027-01-31"), "f").is_ok());
+}
+
+#[test]
+fn a_probe_is_read_whole_or_refused_at_its_places() {
+    let file = |probe: &str, more: &str| {
+        small(more).replace("  p95:", &format!("  up: {{kind: probe, {probe}}}\n  p95:"))
+    };
+    let read_ = read(
+        &file(
+            "url: 'http://h/{tenant}', expect: [204, 200, 200], body: {/b: \"1\", /a: 1, /c: true, /d: ok, '': null}",
+            "tenants: {a: }\n",
+        ),
+        "f",
+    );
+    let read_ = read_.unwrap();
+    let ObjectiveKind::Probe(probe) = &read_.objectives["up"].kind else { panic!("{read_:?}") };
+    let body: Vec<_> = probe.body.iter().map(|m| (m.pointer.as_str(), m.value.to_string())).collect();
+    assert_eq!((probe.expect.as_slice(), probe.timeout, probe.tries), (&[200, 204][..], 9_000_000, 3));
+    assert_eq!(
+        body.iter().map(|(p, v)| format!("{p}={v}")).collect::<Vec<_>>(),
+        ["=null", "/a=1", "/b=\"1\"", "/c=true", "/d=\"ok\""]
+    );
+    assert_eq!(read_.objectives["up"].bounds.limit.as_ref().unwrap().value, 9_000_000);
+    insta::assert_snapshot!(refused(&file(
+        "url: 'http://{tenant}.h/x', expect: [200, 99], timeout: 40s, tries: 11, bodi: {}",
+        "tenants: {a.b: }\n"
+    )));
+    insta::assert_snapshot!(refused(&file(
+        "url: 'http://{tenant}.h/x', limit: 3s, timeout: 2s, tries: 9",
+        "decision: {max_in_flight: 0, tenant_batch_size: many, timeout_per_tenant_check: 30}\ngap: {no_traffic: maybe}\ntenants: {a.b: , c: {objectives: {up: 4s}, reason: r, until: 2027-01-01}}\n"
+    )));
+    insta::assert_snapshot!(refused(&file(
+        "url: 'https://u:secret@h/', body: {status: ok}, expect: []",
+        "tenants: {}\n"
+    )));
+    insta::assert_snapshot!(refused(&file("url: 'http://h/{version}', body: {/x: 1.5}", "tenants: {}\n")));
+    insta::assert_snapshot!(refused(&file("url: 'http://h/', body: {/x: [1], /~2: 1}", "tenants: {}\n")));
+    let alone =
+        small("tiers: {free: {gap: {no_traffic: pass}, reason: r, until: 2027-01-01}}\ntenants: {}\n");
+    assert!(refused(&alone).contains("no objective is a probe"));
 }
 
 #[test]
