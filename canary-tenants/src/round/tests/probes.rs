@@ -92,8 +92,8 @@ fn who_has_no_traffic_passes_with_a_green_probe_where_the_tier_says_so() {
     // A tier can hold what the file lets pass.
     let gold = probed("no_traffic: pass", TENANTS);
     assert!(gold.canonical().contains("no_traffic"));
-    let text = format!("tiers: {{gold: {{weight: 5, gap: {{no_traffic: hold}}}}}}");
-    let strict = POLICY.replace("tiers: {gold: {weight: 5}}", &text);
+    let text = "tiers: {gold: {weight: 5, gap: {no_traffic: hold}}}";
+    let strict = POLICY.replace("tiers: {gold: {weight: 5}}", text);
     let strict = strict.replace(
         "decision:",
         "  up: {kind: probe, url: \"http://h/{tenant}\"}\ngap: {no_traffic: pass}\ndecision:",
