@@ -64,6 +64,22 @@ impl PrometheusClient {
         self.ask("query range", "/api/v1/query_range", promql, &form).await
     }
 
+    /// Sends a form; any status is a reply.
+    pub(crate) async fn post(
+        &self,
+        operation: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Reply, BackendError> {
+        let request = self
+            .http
+            .request(Method::POST, path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(form_encoded(form));
+        self.http.send(operation, request).await
+    }
+
     async fn ask(
         &self,
         operation: &str,
@@ -71,13 +87,7 @@ impl PrometheusClient {
         promql: &str,
         form: &[(&str, &str)],
     ) -> Result<Answer, BackendError> {
-        let request = self
-            .http
-            .request(Method::POST, path)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json")
-            .body(form_encoded(form));
-        let reply = self.http.send(operation, request).await?;
+        let reply = self.post(operation, path, form).await?;
         let envelope: Envelope<QueryData> =
             success(&reply, operation).map_err(|error| error.with("promql", promql))?;
         let mut warnings = envelope.warnings;
@@ -102,19 +112,27 @@ impl PrometheusClient {
     }
 }
 
-/// Gives a reply its meaning (Prometheus documentation, "HTTP API", format overview: 400 for bad parameters, 422 for
-/// expressions that cannot be executed, 503 for timeouts and aborts).
+/// Reads a successful reply.
 fn success<T: DeserializeOwned>(reply: &Reply, operation: &str) -> Result<Envelope<T>, BackendError> {
+    meaning(reply, operation)?;
+    let envelope: Envelope<T> = reply.json(operation)?;
+    match envelope.status {
+        Status::Success => Ok(envelope),
+        Status::Error => Err(reply.error(ErrorKind::Refused, operation, words(reply))),
+    }
+}
+
+/// Gives a status its meaning (Prometheus documentation, "HTTP API", format overview: 400 for bad parameters, 422 for
+/// expressions that cannot be executed, 503 for timeouts and aborts).
+pub(crate) fn meaning(reply: &Reply, operation: &str) -> Result<(), BackendError> {
     if reply.status.is_success() {
-        let envelope: Envelope<T> = reply.json(operation)?;
-        return match envelope.status {
-            Status::Success => Ok(envelope),
-            Status::Error => Err(reply.error(ErrorKind::Refused, operation, words(reply))),
-        };
+        return Ok(());
     }
     let told = words(reply);
     let error = |kind| reply.error(kind, operation, told.clone());
     Err(match reply.status.as_u16() {
+        // 2.42 says so of a query that ran into its own time limit: "context deadline exceeded".
+        422 if told.contains("deadline exceeded") => error(ErrorKind::TimedOut).transient(AGAIN),
         400 | 422 => error(ErrorKind::Refused),
         401 | 403 | 407 => error(ErrorKind::Unauthorised),
         404 | 405 => {

@@ -17,9 +17,11 @@ mod reading;
 mod refusal;
 mod scrape;
 mod source;
+mod tenants;
 mod total;
 
 pub use client::StoreInfo;
 pub use config::{ConfigError, PrometheusConfig};
 pub use metrics_source::{MetricsConfig, MetricsSource};
 pub use source::PrometheusSource;
+pub use tenants::PrometheusTenants;

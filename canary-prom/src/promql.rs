@@ -1,32 +1,11 @@
 //! Builds PromQL text: the one place where names and values from outside enter it, escaped.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use canary_core::fleet::{MetricName, NodeId};
-
-/// A PromQL string literal of any text, quotes included.
-///
-/// Escapes as the language's double-quoted strings need (Prometheus documentation, querying basics, "String
-/// literals").
-pub(crate) fn string(value: &str) -> String {
-    let mut text = String::with_capacity(value.len() + 2);
-    text.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            '\n' => text.push_str("\\n"),
-            // proof: writing to a String cannot fail, so the result says nothing.
-            c if c.is_control() => {
-                let _ = write!(text, "\\u{:04x}", u32::from(c));
-            }
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-    text
-}
+pub(crate) use canary_tenants::policy::literal as string;
 
 /// A text as a regular expression (RE2) that matches just it.
 ///

@@ -8,3 +8,4 @@ mod prometheus;
 mod replies;
 mod scrapes;
 mod store;
+mod tenants;

@@ -36,4 +36,4 @@ pub use place::{Place, Placed, PolicyError, Problem};
 pub use probing::{Probe, Probing};
 pub use read::read;
 pub use schema::schema;
-pub use selector::{Matcher, Operator, Selector, SelectorError, VERSION};
+pub use selector::{Matcher, Operator, Selector, SelectorError, VERSION, literal};

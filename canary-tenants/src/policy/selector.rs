@@ -64,8 +64,9 @@ impl fmt::Display for Selector {
     }
 }
 
-/// A PromQL string literal (Prometheus documentation, querying basics, "String literals").
-fn literal(value: &str) -> String {
+/// A PromQL string literal of any text, quotes included (Prometheus documentation, querying basics, "String literals").
+#[must_use]
+pub fn literal(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     text.push('"');
     for c in value.chars() {
