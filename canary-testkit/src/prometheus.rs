@@ -54,7 +54,7 @@ impl StoredPrometheus {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start prometheus: {error}"));
-        let started = Self { url: format!("http://{address}"), pid: child.id(), child, directory: directory };
+        let started = Self { url: format!("http://{address}"), pid: child.id(), child, directory };
         started.wait(&address);
         Some(started)
     }
@@ -93,6 +93,7 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }
 
+#[expect(clippy::print_stdout, reason = "a test that did not run says so")]
 fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());

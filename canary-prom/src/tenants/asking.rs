@@ -64,7 +64,7 @@ impl<'a> Asking<'a> {
     pub(super) async fn all(&mut self) -> Result<(), Stop> {
         for measure in &self.ask.objectives {
             let parts = Parts::of(measure, self.ask.version.as_deref()).map_err(Stop::Refused)?;
-            self.parts.push((measure.name.clone(), parts));
+            self.parts.extend(parts.map(|parts| (measure.name.clone(), parts)));
         }
         let questions: BTreeSet<Question> =
             self.parts.iter().flat_map(|(_, parts)| parts.questions()).collect();
@@ -184,8 +184,8 @@ impl<'a> Asking<'a> {
                     tries += 1;
                     tokio::time::sleep(after.min(LONGEST_WAIT)).await;
                 }
-                _ if error.kind() == ErrorKind::Refused => return Err(Stop::Refused(told(&error))),
-                _ => return Err(Stop::Down(told(&error))),
+                _ if error.kind() == ErrorKind::Refused => return Err(Stop::Refused(error.chain())),
+                _ => return Err(Stop::Down(error.chain())),
             }
         }
     }
@@ -262,8 +262,4 @@ impl<'a> Asking<'a> {
         }
         all
     }
-}
-
-fn told(error: &BackendError) -> String {
-    error.chain()
 }

@@ -81,7 +81,6 @@ impl All<'_> {
                 Some(Number::Infinite) => Some(OPEN),
                 other => other.and_then(Number::amount),
             }),
-            Values::Nothing => Measured::Nothing,
         }
     }
 

@@ -35,29 +35,20 @@ pub(super) struct Parts {
 /// The questions that give a measure's value.
 #[derive(Debug, Clone)]
 pub(super) enum Values {
-    Events {
-        part: Question,
-        total: Question,
-        good: bool,
-    },
-    Latencies {
-        buckets: Question,
-        q: u64,
-    },
+    Events { part: Question, total: Question, good: bool },
+    Latencies { buckets: Question, q: u64 },
     Gauge(Question),
-    /// A budget or what a later version adds: it is not measured by itself.
-    Nothing,
 }
 
 impl Parts {
-    /// What to ask for a measure of a release.
+    /// What to ask for a measure of a release; nothing for what is not read from samples.
     ///
     /// # Errors
     /// What the policy's selectors need and is not there.
-    pub(super) fn of(measure: &Measure, version: Option<&str>) -> Result<Self, String> {
+    pub(super) fn of(measure: &Measure, version: Option<&str>) -> Result<Option<Self>, String> {
         let filled = |selector: &Selector| filled(selector, version);
         let window = measure.window;
-        Ok(match &measure.kind {
+        let parts = match &measure.kind {
             ObjectiveKind::Quantile { q, histogram } => {
                 let named = |suffix: &str| {
                     let mut selector = histogram.clone();
@@ -82,11 +73,10 @@ impl Parts {
                 let values = Values::Gauge(Question::Largest(metric.to_string(), window));
                 Self { base: metric, window, values }
             }
-            ObjectiveKind::Budget { of, .. } => {
-                let base = Selector { metric: of.clone(), matchers: Vec::new() };
-                Self { base, window, values: Values::Nothing }
-            }
-        })
+            // Measured elsewhere, or by its ratio in a window of its own.
+            ObjectiveKind::Budget { .. } | ObjectiveKind::Probe(_) => return Ok(None),
+        };
+        Ok(Some(parts))
     }
 
     /// All of its questions of the first round.
@@ -95,7 +85,6 @@ impl Parts {
             Values::Events { part, total, .. } => vec![part.clone(), total.clone()],
             Values::Latencies { buckets, .. } => vec![buckets.clone()],
             Values::Gauge(largest) => vec![largest.clone()],
-            Values::Nothing => return Vec::new(),
         };
         all.extend([self.samples(), self.newest()]);
         all
@@ -188,7 +177,7 @@ mod tests {
 
     #[test]
     fn one_question_is_for_all_tenants() {
-        let parts = Parts::of(&ratio(Part::Bad), Some("v2\"")).unwrap();
+        let parts = Parts::of(&ratio(Part::Bad), Some("v2\"")).unwrap().unwrap();
         let all: Vec<_> = parts.questions().iter().map(|q| q.promql("tenant", None)).collect();
         assert_eq!(
             all,
@@ -201,7 +190,7 @@ mod tests {
         );
         assert!(Parts::of(&ratio(Part::Good), None).unwrap_err().contains("none is named"));
         let histogram = ObjectiveKind::Quantile { q: 950_000, histogram: "h{a='b'}".parse().unwrap() };
-        let parts = Parts::of(&measure(histogram), None).unwrap();
+        let parts = Parts::of(&measure(histogram), None).unwrap().unwrap();
         assert_eq!(
             parts.questions()[0].promql("tenant", Some(&["a.b", "c\"}"])),
             r#"sum by (tenant, le) (increase(h_bucket{a="b",tenant=~"a[.]b|c\"[}]"}[300000ms]))"#

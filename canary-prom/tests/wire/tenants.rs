@@ -94,6 +94,7 @@ fn round(policy: &Policy, reply: SourceReply) -> Round {
         percentage: None,
         before: Before::default(),
         sources: vec![("eu".to_owned(), reply)],
+        probes: Vec::new(),
     };
     // What is decided by is what is kept: the lines alone say the same.
     assert_eq!(Evidence::read(&evidence.lines()).unwrap(), evidence);
