@@ -44,7 +44,7 @@ impl Choice {
 /// How often and how long a delivery is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetrySchedule {
-    /// Tries in all, at least 1.
+    /// Tries in a row, at least 1; then the receiver is left alone for [`Self::cap`].
     pub attempts: u32,
     /// The delay after the first failed try; it doubles from there.
     pub first: Duration,
@@ -88,20 +88,20 @@ pub struct NotifyConfig {
     pub queue: usize,
     /// How deliveries are tried again.
     pub retry: RetrySchedule,
-    /// Where it is kept how far each receiver got, so that an end that was not delivered is sent by the next command;
-    /// `None` to forget it at exit.
+    /// Where it is kept how far each receiver got, so that what was not delivered is sent by the next command; `None` to
+    /// forget it at exit.
     pub ledger: Option<PathBuf>,
 }
 
 impl NotifyConfig {
-    /// The defaults: everything, holds after five minutes, 64 in a queue, no ledger.
+    /// The defaults: everything, holds after five minutes, 256 in a queue, no ledger.
     #[must_use]
     pub fn new(about: About) -> Self {
         Self {
             about,
             choice: Choice::All,
             hold_after: Duration::from_secs(300),
-            queue: 64,
+            queue: 256,
             retry: RetrySchedule::default(),
             ledger: None,
         }

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use canary_core::traits::Retry;
-use canary_http::{Method, StatusCode, excerpt, header};
+use canary_core::time::Timestamp;
 
 use crate::config::RetrySchedule;
 use crate::notice::Notice;
@@ -32,12 +31,14 @@ pub struct Report {
     pub target: String,
     /// Notices that arrived.
     pub delivered: u64,
-    /// Notices that were given up.
+    /// Notices that can never arrive: the receiver refused them for good.
     pub failed: u64,
     /// Notices that were dropped because the queue was full.
     pub dropped: u64,
-    /// Notices that were still waiting when time was up.
+    /// Notices that were still waiting when time was up; with a ledger, the next notifier sends them.
     pub left: u64,
+    /// Since when the oldest of those waits.
+    pub oldest: Option<Timestamp>,
     /// What went wrong last.
     pub error: Option<String>,
 }
@@ -71,75 +72,24 @@ pub(crate) async fn deliver(
     }
 }
 
-/// One try. A redirect is a failure: what is signed for one receiver is not carried to another.
+/// One try.
 pub(crate) async fn attempt_once(
     target: &Target,
     notice: &Notice,
     timeout: Duration,
 ) -> Result<(), DeliveryError> {
-    let message = target.message(notice, SystemTime::now().into());
-    let mut request = target.client.request(Method::POST, target.path()).timeout(timeout).body(message.body);
-    for (name, value) in message.headers {
-        request = request.header(name, value);
-    }
-    let failed = |why: String, again, after| {
-        Err(DeliveryError { target: target.to_string(), why: target.redact(&why), again, after })
-    };
-    let mut answer = match target.client.open("deliver", request).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            let again = matches!(error.retry(), Retry::Transient { .. });
-            return failed(error.chain(), again, None);
-        }
-    };
-    if answer.status.is_success() {
-        return Ok(());
-    }
-    let status = answer.status;
-    let after =
-        answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(seconds);
-    // The first piece of the body is enough for a message, however long the rest.
-    let said = match answer.chunk().await {
-        Ok(Some(chunk)) => format!(": {}", excerpt(&chunk)),
-        _ => String::new(),
-    };
-    let why = if status.is_redirection() {
-        format!("it answered {status}, and redirects are not followed; correct the address")
-    } else {
-        format!("it answered {status}{said}")
-    };
-    failed(why, passes(status), after)
-}
-
-/// Whether an answer may be another one later.
-fn passes(status: StatusCode) -> bool {
-    status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
-        )
-}
-
-/// `Retry-After` in seconds; as a date it is left out, since the schedule's own delays do.
-fn seconds(text: &str) -> Option<Duration> {
-    text.trim().parse().ok().map(Duration::from_secs)
+    target.carry(notice, SystemTime::now().into(), timeout).await.map_err(|error| DeliveryError {
+        target: target.to_string(),
+        why: target.redact(&error.why),
+        again: error.again,
+        after: error.after,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_may_pass_is_tried_again_and_nothing_else() {
-        let again: Vec<u16> = (300..600)
-            .filter(|code| StatusCode::from_u16(*code).is_ok_and(passes))
-            .filter(|code| *code < 500)
-            .collect();
-        assert_eq!(again, [408, 425, 429]);
-        assert!(
-            [500, 502, 503, 504, 599].into_iter().all(|code| passes(StatusCode::from_u16(code).unwrap()))
-        );
-    }
+    use crate::courier::seconds;
 
     #[test]
     fn delays_grow_to_the_cap_and_honour_what_is_asked() {

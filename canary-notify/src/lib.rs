@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod alerts;
 mod cdevents;
 mod config;
+mod courier;
 mod delivery;
 mod ledger;
 pub mod metrics;
@@ -19,6 +21,7 @@ mod webhook;
 mod testing;
 
 pub use config::{About, Choice, NotifyConfig, RetrySchedule};
+pub use courier::{Courier, Undelivered, post};
 pub use delivery::{DeliveryError, Report};
 pub use notice::{Importance, Kind, Notice};
 pub use notifier::Notifier;

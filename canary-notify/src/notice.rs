@@ -5,9 +5,11 @@ use canary_core::fleet::{Digest, NodeId};
 use canary_core::journal::{Anchor, NodeReport, RolloutId};
 use canary_core::plan::Purpose;
 use canary_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A rollout began.
     Started,
@@ -104,7 +106,7 @@ impl Importance {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// Names it for good: the same when it is sent again, so that receivers can drop repeats. Letters, digits and `-`.
     pub id: String,
@@ -169,6 +171,12 @@ impl Notice {
             Kind::Started | Kind::Resumed | Kind::Asked | Kind::Test => true,
             _ => false,
         }
+    }
+
+    /// The number of the record it is about; `None` when no record tells it.
+    #[must_use]
+    pub fn seq(&self) -> Option<u64> {
+        self.recorded.then(|| self.id.rsplit_once('-')).flatten().and_then(|(_, seq)| seq.parse().ok())
     }
 
     /// The outcome as one word: [`Outcome::as_str`] with underscores.

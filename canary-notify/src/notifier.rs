@@ -10,23 +10,21 @@ use canary_core::traits::{Event, EventSink};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::config::NotifyConfig;
+use crate::config::{NotifyConfig, RetrySchedule};
 use crate::delivery::{DeliveryError, Report, attempt_once, deliver};
 use crate::ledger::Ledger;
-use crate::notice::{Importance, Notice};
+use crate::notice::Notice;
 use crate::queue::Queue;
 use crate::story::Story;
 use crate::target::Target;
-
-/// How many ends of earlier commands are sent at most.
-const LATE: usize = 10;
 
 /// Tells receivers what happens. [`EventSink::emit`] returns at once; [`Self::close`] waits for what is on its way.
 pub struct Notifier {
     config: NotifyConfig,
     story: Mutex<Story>,
     lanes: Mutex<Vec<Lane>>,
-    queues: Vec<(&'static str, String, Arc<Queue>)>,
+    queues: Vec<(Arc<Target>, Arc<Queue>)>,
+    ledger: Arc<Ledger>,
 }
 
 /// A receiver's task.
@@ -42,33 +40,37 @@ impl Drop for Lane {
 
 impl Notifier {
     /// Starts a task for each receiver. `records` is what the journal holds already: it tells the rollout at hand, and
-    /// ends that an earlier command did not deliver are sent now, marked as late.
+    /// what an earlier command did not deliver is sent now, in order, marked as late.
     ///
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(config: NotifyConfig, targets: Vec<Target>, records: &[Record]) -> Self {
         let names: Vec<_> = targets.iter().map(Target::name).collect();
-        let last = records.last();
-        let log = last.map_or("", |record| record.log.as_str());
-        let ledger = Ledger::open(config.ledger.clone(), log, last.map_or(0, |record| record.seq), &names);
-        let ledger = Arc::new(ledger);
+        let log = records.last().map_or("", |record| record.log.as_str());
+        let next = records.last().map_or(0, |record| record.seq + 1);
+        let ledger = Arc::new(Ledger::open(config.ledger.clone(), log, next, &names));
+        let from = names.iter().map(|name| ledger.cursor(name)).min().unwrap_or(u64::MAX);
         let mut story = Story::new(config.about.clone(), config.hold_after);
-        let past = ends(&mut story, records);
+        let past: Vec<_> = records
+            .iter()
+            .filter_map(|record| Some((record.seq, story.recorded(record)?)))
+            .filter(|(seq, notice)| *seq >= from && config.choice.wants(notice))
+            .collect();
         story.was_before();
         let (mut lanes, mut queues) = (Vec::new(), Vec::new());
-        for target in targets {
+        for target in targets.into_iter().map(Arc::new) {
             let queue = Arc::new(Queue::new(config.queue));
-            for (seq, notice) in past.iter().filter(|(seq, _)| *seq > ledger.cursor(target.name())) {
-                if config.choice.wants(notice) {
-                    queue.push(Arc::new(Notice { late: true, ..notice.clone() }));
-                } else {
-                    ledger.advance(target.name(), *seq);
-                }
+            let cursor = ledger.cursor(target.name());
+            let recorded = past.iter().filter(|(seq, _)| *seq >= cursor).map(|(_, notice)| notice.clone());
+            let late = in_order(recorded.collect(), ledger.held(target.name()));
+            for notice in late.into_iter().filter(|notice| target.takes(notice)) {
+                queue.push(Arc::new(Notice { late: true, ..notice }));
             }
-            queues.push((target.name(), target.to_string(), Arc::clone(&queue)));
-            lanes.push(Lane { task: tokio::spawn(work(target, queue, config.retry, Arc::clone(&ledger))) });
+            let work = work(Arc::clone(&target), Arc::clone(&queue), config.retry, Arc::clone(&ledger));
+            lanes.push(Lane { task: tokio::spawn(work) });
+            queues.push((target, queue));
         }
-        Self { config, story: Mutex::new(story), lanes: Mutex::new(lanes), queues }
+        Self { config, story: Mutex::new(story), lanes: Mutex::new(lanes), queues, ledger }
     }
 
     /// Says that a rollout was asked for, before its first record: whatever ends the command now is told.
@@ -85,7 +87,7 @@ impl Notifier {
     /// Takes nothing more and waits until all is delivered, at most for `deadline`; gives how each receiver fared.
     pub async fn close(&self, deadline: Duration) -> Vec<Report> {
         let until = Instant::now() + deadline;
-        for (_, _, queue) in &self.queues {
+        for (_, queue) in &self.queues {
             queue.close();
         }
         let lanes = std::mem::take(&mut *self.lanes.lock().unwrap_or_else(PoisonError::into_inner));
@@ -99,15 +101,16 @@ impl Notifier {
     /// How each receiver fares.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
-        let report = |(name, target, queue): &(&'static str, String, Arc<Queue>)| {
+        let report = |(target, queue): &(Arc<Target>, Arc<Queue>)| {
             let state = queue.state();
             Report {
-                name,
-                target: target.clone(),
+                name: target.name(),
+                target: target.to_string(),
                 delivered: state.delivered,
                 failed: state.failed,
                 dropped: state.dropped,
                 left: state.left(),
+                oldest: state.oldest(),
                 error: state.error.clone(),
             }
         };
@@ -131,7 +134,11 @@ impl Notifier {
     fn tell(&self, notice: Option<Notice>) {
         let Some(notice) = notice.filter(|notice| self.config.choice.wants(notice)) else { return };
         let notice = Arc::new(notice);
-        for (_, _, queue) in &self.queues {
+        let told: Vec<_> = self.queues.iter().filter(|(target, _)| target.takes(&notice)).collect();
+        if !notice.recorded {
+            self.ledger.hold(told.iter().map(|(target, _)| target.name().to_owned()).collect(), &notice);
+        }
+        for (_, queue) in told {
             queue.push(Arc::clone(&notice));
         }
     }
@@ -150,7 +157,7 @@ impl EventSink for Notifier {
 
 impl fmt::Display for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.queues.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<_> = self.queues.iter().map(|(target, _)| target.name()).collect();
         write!(f, "notifications to {}", names.join(", "))
     }
 }
@@ -161,38 +168,27 @@ impl fmt::Debug for Notifier {
     }
 }
 
-/// The last ends of a journal, each with its record's number.
-fn ends(story: &mut Story, records: &[Record]) -> Vec<(u64, Notice)> {
-    let mut ends: Vec<_> = records
-        .iter()
-        .filter_map(|record| Some((record.seq, story.recorded(record)?)))
-        .filter(|(_, notice)| notice.importance() == Importance::End)
-        .collect();
-    ends.split_off(ends.len().saturating_sub(LATE))
+/// What records tell in their order, and what none tells where its time puts it.
+fn in_order(mut recorded: Vec<Notice>, held: Vec<Notice>) -> Vec<Notice> {
+    for notice in held {
+        let at = recorded.iter().position(|other| other.time > notice.time).unwrap_or(recorded.len());
+        recorded.insert(at, notice);
+    }
+    recorded
 }
 
-/// Delivers one receiver's notices, in order.
-async fn work(
-    target: Target,
-    queue: Arc<Queue>,
-    schedule: crate::config::RetrySchedule,
-    ledger: Arc<Ledger>,
-) {
+/// Delivers one receiver's notices, in order: one that may still arrive is not overtaken, however long that takes.
+async fn work(target: Arc<Target>, queue: Arc<Queue>, schedule: RetrySchedule, ledger: Arc<Ledger>) {
     while let Some(notice) = queue.next().await {
         let result = deliver(&target, &notice, &schedule).await;
-        // What can never arrive is not sent again by the next command either.
-        let settled = result.as_ref().err().is_none_or(|error| !error.again);
-        if let (true, Some(seq)) = (settled, seq_of(&notice)) {
-            ledger.advance(target.name(), seq);
+        if let Some(error) = result.as_ref().err().filter(|error| error.again) {
+            if queue.pause(schedule.cap, error.to_string()).await {
+                return;
+            }
+            continue;
         }
+        // What can never arrive is not sent again by the next command either.
+        ledger.settled(target.name(), &notice);
         queue.done(result.map_err(|error| error.to_string()));
     }
-}
-
-/// The record a notice is about: the number at the end of its id.
-fn seq_of(notice: &Notice) -> Option<u64> {
-    if !notice.recorded {
-        return None;
-    }
-    notice.id.rsplit_once('-').and_then(|(_, seq)| seq.parse().ok())
 }

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use canary_core::time::Timestamp;
 use tokio::sync::Notify;
 
 use crate::notice::Notice;
@@ -32,6 +34,11 @@ impl State {
     /// How many are waiting, that in hand included.
     pub(crate) fn left(&self) -> u64 {
         self.waiting.len() as u64
+    }
+
+    /// Since when the oldest of them waits.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.waiting.iter().map(|notice| notice.time).min()
     }
 }
 
@@ -96,6 +103,19 @@ impl Queue {
         }
     }
 
+    /// Leaves the notice in hand where it is, since its receiver does not take it now, and waits: until the queue is closed or
+    /// `pause` is over. Nothing overtakes it. Whether the queue was closed.
+    pub(crate) async fn pause(&self, pause: Duration, why: String) -> bool {
+        self.state().error = Some(why);
+        let until = tokio::time::Instant::now() + pause;
+        while !self.state().closed {
+            if tokio::time::timeout_at(until, self.changed.notified()).await.is_err() {
+                return self.state().closed;
+            }
+        }
+        true
+    }
+
     /// Takes nothing more; what is in it is still delivered.
     pub(crate) fn close(&self) {
         self.state().closed = true;
@@ -131,6 +151,20 @@ mod tests {
         queue.push(notice(Kind::Started, "late info"));
         assert_eq!(ids(&queue), ["in hand", "end", "problem 2"]);
         assert_eq!(queue.state().dropped, 3);
+    }
+
+    #[tokio::test]
+    async fn a_pause_keeps_the_first_first_and_ends_with_the_queue() {
+        let queue = Queue::new(1);
+        queue.push(notice(Kind::Started, "in hand"));
+        queue.next().await.unwrap();
+        assert!(!queue.pause(Duration::from_millis(1), "away".to_owned()).await);
+        queue.push(notice(Kind::Ended, "no room"));
+        assert_eq!(ids(&queue), ["in hand"]);
+        queue.close();
+        assert!(queue.pause(Duration::from_secs(3600), "away".to_owned()).await);
+        let state = queue.state();
+        assert_eq!((state.left(), state.failed, state.error.as_deref()), (1, 0, Some("away")));
     }
 
     #[tokio::test]

@@ -1,15 +1,17 @@
 //! A receiver: where it is, what it is sent, and what of it must never be shown.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use canary_core::time::Timestamp;
 use canary_http::{ConfigError, HttpClient};
 
+use crate::courier::{Courier, Undelivered, post};
 use crate::notice::Notice;
 use crate::secret::Secret;
 use crate::sign::{SigningSecret, signature};
-use crate::{cdevents, slack, webhook};
+use crate::{alerts, cdevents, slack, webhook};
 
 /// Why a receiver cannot be set up; shows no secret.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,17 @@ enum Form {
     Slack,
     /// A `CDEvent` from this source.
     CdEvents(String),
+    /// Alerts of a Prometheus Alertmanager.
+    Alerts,
+}
+
+/// How a receiver is reached.
+#[derive(Debug, Clone)]
+enum Way {
+    /// By one `POST` a notice.
+    Post { client: HttpClient, path: Secret, form: Form },
+    /// By what another crate knows.
+    Courier(Arc<dyn Courier>),
 }
 
 /// A request's headers and body.
@@ -56,12 +69,10 @@ pub struct Message {
 #[derive(Debug, Clone)]
 pub struct Target {
     name: &'static str,
-    pub(crate) client: HttpClient,
-    /// What follows the host: paths and queries of incoming webhooks hold tokens.
-    path: Secret,
-    form: Form,
+    way: Way,
     host: String,
     port: u16,
+    readable: bool,
 }
 
 impl Target {
@@ -98,6 +109,26 @@ impl Target {
         Self::new("cdevents", url, token, timeout, Form::CdEvents(source))
     }
 
+    /// A Prometheus Alertmanager, by its base address: alerts by its API v2.
+    ///
+    /// # Errors
+    /// As [`Self::webhook`].
+    pub fn alertmanager(
+        url: &Secret,
+        token: Option<&Secret>,
+        timeout: Duration,
+    ) -> Result<Self, TargetError> {
+        let whole = Secret::new(format!("{}{}", url.reveal().trim_end_matches('/'), alerts::PATH));
+        Self::new("alertmanager", &whole, token, timeout, Form::Alerts)
+    }
+
+    /// A receiver that another crate knows the way to.
+    #[must_use]
+    pub fn courier(courier: Arc<dyn Courier>) -> Self {
+        let (host, port, readable) = courier.place();
+        Self { name: courier.name(), way: Way::Courier(courier), host, port, readable }
+    }
+
     fn new(
         name: &'static str,
         url: &Secret,
@@ -113,10 +144,12 @@ impl Target {
             None => builder,
         };
         let (host, port) = authority(base);
-        Ok(Self { name, client: builder.build()?, path: Secret::new(path), form, host, port })
+        let client = builder.build()?;
+        let readable = !client.to_string().starts_with("https://");
+        Ok(Self { name, way: Way::Post { client, path: Secret::new(path), form }, host, port, readable })
     }
 
-    /// Its name: `webhook`, `slack` or `cdevents`.
+    /// Its name: `webhook`, `slack`, `cdevents`, `alertmanager`, or a courier's.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -125,14 +158,19 @@ impl Target {
     /// Whether each body is signed.
     #[must_use]
     pub const fn signed(&self) -> bool {
-        matches!(&self.form, Form::Webhook(secrets) if !secrets.is_empty())
+        matches!(&self.way, Way::Post { form: Form::Webhook(secrets), .. } if !secrets.is_empty())
     }
 
     /// Whether what is sent can be read on the way: plain HTTP to another host.
     #[must_use]
     pub fn readable_on_the_way(&self) -> bool {
-        let loopback = matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-        !self.client.to_string().starts_with("https://") && !loopback
+        self.readable && !matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1")
+    }
+
+    /// Whether a notice is anything to it: an Alertmanager takes alerts and their ends alone.
+    #[must_use]
+    pub fn takes(&self, notice: &Notice) -> bool {
+        !matches!(&self.way, Way::Post { form: Form::Alerts, .. }) || alerts::body(notice).is_some()
     }
 
     /// Opens a connection, sends nothing and closes it.
@@ -148,43 +186,60 @@ impl Target {
         }
     }
 
-    /// Path and query of its address.
-    pub(crate) fn path(&self) -> &str {
-        self.path.reveal()
+    /// One try.
+    pub(crate) async fn carry(
+        &self,
+        notice: &Notice,
+        now: Timestamp,
+        timeout: Duration,
+    ) -> Result<(), Undelivered> {
+        match &self.way {
+            Way::Post { client, path, form } => {
+                post(client, path.reveal(), message(form, notice, now), timeout).await
+            }
+            Way::Courier(courier) => courier.carry(notice, now, timeout).await,
+        }
     }
 
     /// Takes the receiver's secrets out of a text that it may have echoed.
     pub(crate) fn redact(&self, text: &str) -> String {
-        self.path.redact(text)
+        match &self.way {
+            Way::Post { path, .. } => path.redact(text),
+            Way::Courier(_) => text.to_owned(),
+        }
     }
+}
 
-    /// What is sent, as of `now`: a try's own time is part of what is signed.
-    #[must_use]
-    pub fn message(&self, notice: &Notice, now: Timestamp) -> Message {
-        match &self.form {
-            Form::Webhook(secrets) => {
-                let body = webhook::body(notice).to_string().into_bytes();
-                let seconds = now.as_millis() / 1000;
-                let mut headers = vec![
-                    ("content-type", "application/json".to_owned()),
-                    ("webhook-id", notice.id.clone()),
-                    ("webhook-timestamp", seconds.to_string()),
-                ];
-                if !secrets.is_empty() {
-                    headers.push(("webhook-signature", signature(secrets, &notice.id, seconds, &body)));
-                }
-                Message { headers, body }
+/// What is sent, as of `now`: a try's own time is part of what is signed.
+fn message(form: &Form, notice: &Notice, now: Timestamp) -> Message {
+    match form {
+        Form::Webhook(secrets) => {
+            let body = webhook::body(notice).to_string().into_bytes();
+            let seconds = now.as_millis() / 1000;
+            let mut headers = vec![
+                ("content-type", "application/json".to_owned()),
+                ("webhook-id", notice.id.clone()),
+                ("webhook-timestamp", seconds.to_string()),
+            ];
+            if !secrets.is_empty() {
+                headers.push(("webhook-signature", signature(secrets, &notice.id, seconds, &body)));
             }
-            Form::Slack => {
-                let headers = vec![("content-type", "application/json".to_owned())];
-                Message { headers, body: slack::body(notice).to_string().into_bytes() }
-            }
-            Form::CdEvents(source) => {
-                let event = cdevents::event(notice, source);
-                let mut headers = event.headers;
-                headers.push(("content-type", "application/cdevents+json; charset=utf-8".to_owned()));
-                Message { headers, body: event.body.to_string().into_bytes() }
-            }
+            Message { headers, body }
+        }
+        Form::Slack => {
+            let headers = vec![("content-type", "application/json".to_owned())];
+            Message { headers, body: slack::body(notice).to_string().into_bytes() }
+        }
+        Form::CdEvents(source) => {
+            let event = cdevents::event(notice, source);
+            let mut headers = event.headers;
+            headers.push(("content-type", "application/cdevents+json; charset=utf-8".to_owned()));
+            Message { headers, body: event.body.to_string().into_bytes() }
+        }
+        Form::Alerts => {
+            let headers = vec![("content-type", "application/json".to_owned())];
+            let alerts = alerts::body(notice).unwrap_or_else(|| serde_json::json!([]));
+            Message { headers, body: alerts.to_string().into_bytes() }
         }
     }
 }
@@ -192,7 +247,10 @@ impl Target {
 impl fmt::Display for Target {
     /// The name and the host; never the path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.name, self.client)
+        match &self.way {
+            Way::Post { client, .. } => write!(f, "{} at {client}", self.name),
+            Way::Courier(courier) => courier.fmt(f),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Ends that a killed process did not deliver are sent by the next, once.
+//! What a killed process did not deliver is sent by the next, once and in order.
 
 use std::time::Duration;
 
+use canary_core::engine::Outcome;
 use canary_core::traits::{Event, EventSink as _};
 use canary_notify::{Choice, Notifier, NotifyConfig, Secret, Target};
 
@@ -71,15 +72,63 @@ async fn a_receiver_that_is_new_hears_nothing_of_the_past() {
 }
 
 #[tokio::test]
-async fn not_more_than_the_last_ten_are_sent_late() {
+async fn what_is_sent_late_is_in_order_and_bounded() {
     let dir = tempfile::tempdir().unwrap();
-    let config =
-        || NotifyConfig { ledger: Some(dir.path().join("n.json")), choice: Choice::Ends, ..config() };
+    let config = |queue| NotifyConfig {
+        ledger: Some(dir.path().join("n.json")),
+        choice: Choice::Ends,
+        queue,
+        ..config()
+    };
     let records = refusals(30);
     let receiver = Receiver::answering(vec![Answer::status("200 OK")]).await;
-    Notifier::start(config(), vec![target(&receiver)], &records[..1]).close(LONG).await;
-    Notifier::start(config(), vec![target(&receiver)], &records).close(LONG).await;
+    Notifier::start(config(10), vec![target(&receiver)], &records[..1]).close(LONG).await;
+    let report = Notifier::start(config(10), vec![target(&receiver)], &records).close(LONG).await.remove(0);
     let late = ids(&receiver);
-    assert_eq!(late.len(), 10);
-    assert!(late[9].0.ends_with("-29") && late.iter().all(|(_, late)| *late));
+    let seqs: Vec<_> =
+        late.iter().map(|(id, _)| id.rsplit_once('-').unwrap().1.parse::<u64>().unwrap()).collect();
+    assert_eq!(seqs, (20..30).collect::<Vec<_>>());
+    assert!(late.iter().all(|(_, late)| *late));
+    assert_eq!((report.delivered, report.dropped), (10, 19));
+}
+
+#[tokio::test]
+async fn nothing_overtakes_what_may_still_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || NotifyConfig { ledger: Some(dir.path().join("n.json")), ..config() };
+    let records = refusals(4);
+    // Refused for now nine times: more than one row of tries. Then all is well.
+    let script =
+        vec![Answer::status("503 Service Unavailable"); 9].into_iter().chain([Answer::status("200 OK")]);
+    let receiver = Receiver::answering(script.collect()).await;
+    let notifier = Notifier::start(config(), vec![target(&receiver)], &records[..1]);
+    for record in &records[1..] {
+        notifier.emit(&Event::Recorded(record));
+    }
+    receiver.has_seen(12).await;
+    assert!(notifier.close(LONG).await.remove(0).complete());
+    let seen: Vec<_> = ids(&receiver).into_iter().map(|(id, _)| id).collect();
+    let expected: Vec<_> =
+        records[1..].iter().map(|r| format!("{}-{}", r.entry.rollout().unwrap(), r.seq)).collect();
+    assert_eq!(seen[..10], vec![expected[0].clone(); 10]);
+    assert_eq!(seen[10..], expected[1..]);
+}
+
+#[tokio::test]
+async fn an_end_without_a_record_is_sent_by_the_next_process_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || NotifyConfig { ledger: Some(dir.path().join("n.json")), ..config() };
+    let away = Receiver::answering(vec![Answer::status("503 Service Unavailable")]).await;
+    let first = Notifier::start(config(), vec![target(&away)], &[]);
+    first.begin(crate::receiver::rollout(), "ada".to_owned(), None);
+    first.abandon(Outcome::Stuck { reason: "r".to_owned() }, "ended early".to_owned());
+    let report = first.close(LONG).await.remove(0);
+    assert_eq!((report.left, report.delivered), (1, 0));
+    let back = Receiver::answering(vec![Answer::status("200 OK")]).await;
+    for _ in 0..2 {
+        Notifier::start(config(), vec![target(&back)], &refusals(1)).close(LONG).await;
+    }
+    let early = ids(&back).into_iter().find(|(id, _)| *id == ids(&away)[0].0).unwrap();
+    assert!(early.1, "it is late");
+    assert_eq!(ids(&back).len(), 2, "the record that came meanwhile, and the end that none tells");
 }
