@@ -31,6 +31,9 @@ pub fn command() -> Command {
         matches!(s.section(), "local" | "state")
             || matches!(s.flag, "backend" | "service" | "pool" | "health-path")
     };
+    let flushed = |s: &Setting| {
+        matches!(s.section(), "notify" | "state") || matches!(s.flag, "service" | "pool" | "actor")
+    };
     let told = |s: &Setting| matches!(s.section(), "notify") || matches!(s.flag, "service" | "pool");
     let judged = |s: &Setting| {
         matches!(s.section(), "state" | "watch") || matches!(s.flag, "service" | "pool" | "canary" | "peers")
@@ -152,9 +155,11 @@ pub fn command() -> Command {
             served,
         ))
         .subcommand(
-            Command::new("notify").about("Tries the notifications out").subcommand_required(true).subcommand(
-                with_settings("test", "Sends each receiver a notification marked as a test", told),
-            ),
+            Command::new("notify")
+                .about("Tries the notifications out, and sends what waits")
+                .subcommand_required(true)
+                .subcommand(with_settings("test", "Sends each receiver a notification marked as a test", told))
+                .subcommand(with_settings("flush", "Sends each receiver what earlier commands could not", flushed)),
         )
         .subcommand(demo())
         .subcommand(init())

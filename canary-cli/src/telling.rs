@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use canary_core::engine::{Check, Order, Outcome};
-use canary_core::journal::Record;
+use canary_core::journal::{Record, read};
+use canary_core::time::Timestamp;
 use canary_core::traits::EventSink;
+use canary_datadog::{DatadogEvents, Keys, Site};
 use canary_notify::{
     About, Choice, DeliveryError, Notifier, NotifyConfig, Report, Secret, SigningSecret, Target,
 };
@@ -22,6 +24,8 @@ use crate::traces::Traces;
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long a command waits at its end for spans that are still on their way.
 const LAST_SPANS: Duration = Duration::from_secs(5);
+/// How old what waits may be before it is warned of: Datadog takes no event that is older than 18 hours.
+const OLD: Duration = Duration::from_secs(12 * 3600);
 /// How long one try of a delivery may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
@@ -81,6 +85,14 @@ impl Telling {
     /// What does not arrive is a warning; it changes nothing else.
     pub(crate) async fn ended(&self, screen: &Screen, result: &Result<u8, CommandError>) {
         tokio::join!(self.receivers_ended(screen, result), self.spans_sent(screen, LAST_SPANS));
+    }
+
+    /// Waits for what is on its way; how each receiver fared.
+    pub(crate) async fn flush(&self) -> Vec<Report> {
+        match self.active.get() {
+            Some(active) => active.notifier.close(active.flush).await,
+            None => Vec::new(),
+        }
     }
 
     async fn receivers_ended(&self, screen: &Screen, result: &Result<u8, CommandError>) {
@@ -157,8 +169,15 @@ fn warning(report: &Report) -> Option<String> {
         text.push_str(&format!(", {} because too many were waiting", report.dropped));
     }
     text.extend(report.error.iter().map(|error| format!("; last: {error}")));
-    text.push_str("; ends that did not arrive are sent by the next run, resume or rollback");
+    text.extend(old(report).map(|age| format!("; the oldest waits for {age}")));
+    text.push_str("; what waits is sent by the next run, resume, rollback, abort or `notify flush`");
     Some(text)
+}
+
+/// For how long the oldest notice waits, where that is so long that some receivers will not take it any more.
+fn old(report: &Report) -> Option<String> {
+    let age = Timestamp::from(SystemTime::now()).since(report.oldest?);
+    (age > OLD).then(|| format!("{} h", age.as_secs() / 3600))
 }
 
 pub(crate) fn warn(screen: &Screen, text: &str) {
@@ -213,7 +232,32 @@ pub(crate) fn targets(settings: &Settings, cx: &Context<'_>) -> Result<Vec<Targe
         let target = Target::cdevents(&Secret::new(url), source, token.as_ref(), ATTEMPT);
         targets.push(target.map_err(|error| unusable(cx, Key::NotifyCdeventsUrl, &error))?);
     }
+    if let Some(url) = &notify.alertmanager_url {
+        let key = Key::NotifyAlertmanagerTokenFile;
+        let token =
+            secret(key, notify.alertmanager_token_file.as_deref(), "CANARY_NOTIFY_ALERTMANAGER_TOKEN")?;
+        let target = Target::alertmanager(&Secret::new(url), token.as_ref(), ATTEMPT);
+        targets.push(target.map_err(|error| unusable(cx, Key::NotifyAlertmanagerUrl, &error))?);
+    }
+    if let Some(site) = &notify.datadog_site {
+        targets.push(datadog(cx, site)?);
+    }
     Ok(targets)
+}
+
+/// Datadog's events.
+fn datadog(cx: &Context<'_>, site: &str) -> Result<Target, CommandError> {
+    let site = Site::parse(site).map_err(|error| unusable(cx, Key::NotifyDatadogSite, &error))?;
+    let key = Key::NotifyDatadogKeyFile;
+    let file = cx.settings.notify.datadog_key_file.as_deref();
+    let Some(text) = secret_text(cx, key, file, "DD_API_KEY")? else {
+        let why = "there is no API key, neither in a file nor in DD_API_KEY";
+        return Err(told(cx, Key::NotifyDatadogSite, why));
+    };
+    let keys = Keys::parse(&text).map_err(|error| unusable(cx, key, &error))?;
+    let events = DatadogEvents::new(site, keys, ATTEMPT);
+    let events = events.map_err(|error| unusable(cx, Key::NotifyDatadogSite, &error))?;
+    Ok(Target::courier(Arc::new(events)))
 }
 
 /// A secret out of a file, else out of a variable; never out of a flag, which every process of the host could read.
@@ -223,9 +267,18 @@ fn secret(
     file: Option<&Path>,
     variable: &str,
 ) -> Result<Option<Secret>, CommandError> {
-    let Some(path) = file else { return Ok(cx.environment.text(variable).map(Secret::new)) };
+    Ok(secret_text(cx, key, file, variable)?.map(Secret::new))
+}
+
+fn secret_text(
+    cx: &Context<'_>,
+    key: Key,
+    file: Option<&Path>,
+    variable: &str,
+) -> Result<Option<String>, CommandError> {
+    let Some(path) = file else { return Ok(cx.environment.text(variable).map(str::to_owned)) };
     match std::fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text))),
+        Ok(text) if !text.trim().is_empty() => Ok(Some(text)),
         Ok(_) => Err(told(cx, key, &format!("{} is empty", path.display()))),
         Err(error) => Err(told(cx, key, &format!("cannot read {}: {error}", path.display()))),
     }
@@ -269,7 +322,25 @@ pub(crate) async fn checks(cx: &Context<'_>) -> Vec<Check> {
                 .push(Check::warn(name, format!("{target}: what is sent can be read on the way; use https")));
         }
     }
+    checks.extend(spooled(cx, &targets));
     checks
+}
+
+/// What waits for receivers since an earlier command.
+fn spooled(cx: &Context<'_>, targets: &[Target]) -> Vec<Check> {
+    // A journal that is not there or not readable is told by its own check.
+    let records = read(&cx.journal_path()).map(|journal| journal.records).unwrap_or_default();
+    let reports = Notifier::spooled(&config(cx), targets, &records).into_iter();
+    let waits = reports.filter(|report| report.left > 0).map(|report| {
+        let text = format!("{}: {} notification(s) wait to be sent again", report.target, report.left);
+        match old(&report) {
+            Some(age) => {
+                Check::warn("notify", format!("{text}, the oldest for {age}; send them by `notify flush`"))
+            }
+            None => Check::ok("notify", text),
+        }
+    });
+    waits.collect()
 }
 
 /// Sends each receiver a test, once.

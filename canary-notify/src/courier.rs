@@ -74,9 +74,10 @@ pub async fn post(
     if status.is_success() {
         return Ok(());
     }
-    let after = [header::RETRY_AFTER.as_str(), "x-ratelimit-reset"]
-        .into_iter()
-        .find_map(|name| answer.headers.get(name)?.to_str().ok().and_then(seconds));
+    let named = |name: &str| answer.headers.get(name)?.to_str().ok().and_then(seconds);
+    // Datadog names the seconds until its limit's next period with every answer; they matter where the limit is reached.
+    let reset = || named("x-ratelimit-reset").filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
+    let after = named(header::RETRY_AFTER.as_str()).or_else(reset);
     // The first piece of the body is enough for a message, however long the rest.
     let said = match answer.chunk().await {
         Ok(Some(chunk)) => format!(": {}", excerpt(&chunk)),

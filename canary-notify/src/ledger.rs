@@ -12,7 +12,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use canary_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::{Kind, Notice};
@@ -58,14 +57,19 @@ impl Ledger {
     /// Reads the file for the journal `log`, in which `next` will be the next record's number. A receiver that it does not
     /// know, a file that is not there or not readable, or another journal: nothing of the past is sent.
     pub(crate) fn open(path: Option<PathBuf>, log: &str, next: u64, names: &[&'static str]) -> Self {
-        let mut file = path.as_deref().and_then(read).filter(|file| is_of(file, log)).unwrap_or_default();
+        let ledger = Self { path: path.clone(), ..Self::look(path.as_deref(), log, next, names) };
+        ledger.write();
+        ledger
+    }
+
+    /// As [`Self::open`], and writes nothing, now or later.
+    pub(crate) fn look(path: Option<&Path>, log: &str, next: u64, names: &[&'static str]) -> Self {
+        let mut file = path.and_then(read).filter(|file| is_of(file, log)).unwrap_or_default();
         (file.v, file.log) = (VERSION, log.to_owned());
         for name in names {
             file.next.entry((*name).to_owned()).or_insert(next);
         }
-        let ledger = Self { path, file: Mutex::new(file) };
-        ledger.write();
-        ledger
+        Self { path: None, file: Mutex::new(file) }
     }
 
     /// The first record whose notice a receiver may not have.
@@ -128,17 +132,6 @@ impl Ledger {
             tracing::warn!(path = %path.display(), %error, "cannot note what was delivered");
         }
     }
-}
-
-/// For each receiver that the spool at `path` knows, the first record it may not have, and since when the oldest notice
-/// without a record waits.
-pub(crate) fn look(path: &Path) -> Option<Vec<(String, u64, Option<Timestamp>)>> {
-    let file = read(path)?;
-    let held = |name: &String| {
-        let its = file.held.iter().filter(|held| held.receivers.contains(name));
-        its.map(|held| held.notice.time).min()
-    };
-    Some(file.next.iter().map(|(name, next)| (name.clone(), *next, held(name))).collect())
 }
 
 /// Whether a file is about the journal `log`, which may just have begun.
@@ -223,7 +216,7 @@ mod tests {
         drop(first);
         let second = Ledger::open(path(), "log", 7, &["webhook", "slack"]);
         assert_eq!(second.held("slack"), []);
-        assert_eq!(second.held("webhook"), [lost.clone()]);
+        assert_eq!(second.held("webhook"), std::slice::from_ref(&lost));
         second.settled("webhook", &lost);
         assert_eq!(Ledger::open(path(), "log", 7, &["webhook"]).held("webhook"), []);
     }

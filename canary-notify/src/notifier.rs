@@ -45,25 +45,13 @@ impl Notifier {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(config: NotifyConfig, targets: Vec<Target>, records: &[Record]) -> Self {
-        let names: Vec<_> = targets.iter().map(Target::name).collect();
-        let log = records.last().map_or("", |record| record.log.as_str());
-        let next = records.last().map_or(0, |record| record.seq + 1);
-        let ledger = Arc::new(Ledger::open(config.ledger.clone(), log, next, &names));
-        let from = names.iter().map(|name| ledger.cursor(name)).min().unwrap_or(u64::MAX);
-        let mut story = Story::new(config.about.clone(), config.hold_after);
-        let past: Vec<_> = records
-            .iter()
-            .filter_map(|record| Some((record.seq, story.recorded(record)?)))
-            .filter(|(seq, notice)| *seq >= from && config.choice.wants(notice))
-            .collect();
+        let ledger = Arc::new(ledger(&config, &targets, records, false));
+        let (mut story, past) = past(&config, &targets, records, &ledger);
         story.was_before();
         let (mut lanes, mut queues) = (Vec::new(), Vec::new());
         for target in targets.into_iter().map(Arc::new) {
             let queue = Arc::new(Queue::new(config.queue));
-            let cursor = ledger.cursor(target.name());
-            let recorded = past.iter().filter(|(seq, _)| *seq >= cursor).map(|(_, notice)| notice.clone());
-            let late = in_order(recorded.collect(), ledger.held(target.name()));
-            for notice in late.into_iter().filter(|notice| target.takes(notice)) {
+            for notice in spool(&target, &past, &ledger) {
                 queue.push(Arc::new(Notice { late: true, ..notice }));
             }
             let work = work(Arc::clone(&target), Arc::clone(&queue), config.retry, Arc::clone(&ledger));
@@ -71,6 +59,21 @@ impl Notifier {
             queues.push((target, queue));
         }
         Self { config, story: Mutex::new(story), lanes: Mutex::new(lanes), queues, ledger }
+    }
+
+    /// What waits in the spool for each receiver, as a report in which nothing is delivered; sends and changes nothing.
+    #[must_use]
+    pub fn spooled(config: &NotifyConfig, targets: &[Target], records: &[Record]) -> Vec<Report> {
+        let ledger = ledger(config, targets, records, true);
+        let (_, past) = past(config, targets, records, &ledger);
+        let report = |target: &Target| {
+            let queue = Queue::new(usize::MAX);
+            for notice in spool(target, &past, &ledger) {
+                queue.push(Arc::new(notice));
+            }
+            report(target, &queue)
+        };
+        targets.iter().map(report).collect()
     }
 
     /// Says that a rollout was asked for, before its first record: whatever ends the command now is told.
@@ -101,20 +104,7 @@ impl Notifier {
     /// How each receiver fares.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
-        let report = |(target, queue): &(Arc<Target>, Arc<Queue>)| {
-            let state = queue.state();
-            Report {
-                name: target.name(),
-                target: target.to_string(),
-                delivered: state.delivered,
-                failed: state.failed,
-                dropped: state.dropped,
-                left: state.left(),
-                oldest: state.oldest(),
-                error: state.error.clone(),
-            }
-        };
-        self.queues.iter().map(report).collect()
+        self.queues.iter().map(|(target, queue)| report(target, queue)).collect()
     }
 
     /// Sends one marked test notice to a receiver, once.
@@ -166,6 +156,54 @@ impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notifier").field("queues", &self.queues).finish_non_exhaustive()
     }
+}
+
+fn report(target: &Target, queue: &Queue) -> Report {
+    let state = queue.state();
+    Report {
+        name: target.name(),
+        target: target.to_string(),
+        delivered: state.delivered,
+        failed: state.failed,
+        dropped: state.dropped,
+        left: state.left(),
+        oldest: state.oldest(),
+        error: state.error.clone(),
+    }
+}
+
+/// The cursors in the journal of these records.
+fn ledger(config: &NotifyConfig, targets: &[Target], records: &[Record], look: bool) -> Ledger {
+    let names: Vec<_> = targets.iter().map(Target::name).collect();
+    let log = records.last().map_or("", |record| record.log.as_str());
+    let next = records.last().map_or(0, |record| record.seq + 1);
+    if look {
+        return Ledger::look(config.ledger.as_deref(), log, next, &names);
+    }
+    Ledger::open(config.ledger.clone(), log, next, &names)
+}
+
+/// Everything that records tell, as far back as any receiver may lack it, and the story up to their end.
+fn past(
+    config: &NotifyConfig,
+    targets: &[Target],
+    records: &[Record],
+    ledger: &Ledger,
+) -> (Story, Vec<(u64, Notice)>) {
+    let from = targets.iter().map(|target| ledger.cursor(target.name())).min().unwrap_or(u64::MAX);
+    let mut story = Story::new(config.about.clone(), config.hold_after);
+    let told = records.iter().filter_map(|record| Some((record.seq, story.recorded(record)?)));
+    let past = told.filter(|(seq, notice)| *seq >= from && config.choice.wants(notice)).collect();
+    (story, past)
+}
+
+/// What a receiver may lack, in order.
+fn spool(target: &Target, past: &[(u64, Notice)], ledger: &Ledger) -> Vec<Notice> {
+    let cursor = ledger.cursor(target.name());
+    let recorded = past.iter().filter(|(seq, _)| *seq >= cursor).map(|(_, notice)| notice.clone());
+    let mut all = in_order(recorded.collect(), ledger.held(target.name()));
+    all.retain(|notice| target.takes(notice));
+    all
 }
 
 /// What records tell in their order, and what none tells where its time puts it.

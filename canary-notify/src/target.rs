@@ -47,11 +47,20 @@ enum Form {
     Alerts,
 }
 
+/// Where a receiver is and what it is sent there.
+#[derive(Debug, Clone)]
+struct Post {
+    client: HttpClient,
+    /// What follows the host: paths and queries of incoming webhooks hold tokens.
+    path: Secret,
+    form: Form,
+}
+
 /// How a receiver is reached.
 #[derive(Debug, Clone)]
 enum Way {
     /// By one `POST` a notice.
-    Post { client: HttpClient, path: Secret, form: Form },
+    Post(Box<Post>),
     /// By what another crate knows.
     Courier(Arc<dyn Courier>),
 }
@@ -146,7 +155,8 @@ impl Target {
         let (host, port) = authority(base);
         let client = builder.build()?;
         let readable = !client.to_string().starts_with("https://");
-        Ok(Self { name, way: Way::Post { client, path: Secret::new(path), form }, host, port, readable })
+        let way = Way::Post(Box::new(Post { client, path: Secret::new(path), form }));
+        Ok(Self { name, way, host, port, readable })
     }
 
     /// Its name: `webhook`, `slack`, `cdevents`, `alertmanager`, or a courier's.
@@ -157,8 +167,8 @@ impl Target {
 
     /// Whether each body is signed.
     #[must_use]
-    pub const fn signed(&self) -> bool {
-        matches!(&self.way, Way::Post { form: Form::Webhook(secrets), .. } if !secrets.is_empty())
+    pub fn signed(&self) -> bool {
+        matches!(self.form(), Some(Form::Webhook(secrets)) if !secrets.is_empty())
     }
 
     /// Whether what is sent can be read on the way: plain HTTP to another host.
@@ -170,7 +180,7 @@ impl Target {
     /// Whether a notice is anything to it: an Alertmanager takes alerts and their ends alone.
     #[must_use]
     pub fn takes(&self, notice: &Notice) -> bool {
-        !matches!(&self.way, Way::Post { form: Form::Alerts, .. }) || alerts::body(notice).is_some()
+        !matches!(self.form(), Some(Form::Alerts)) || alerts::body(notice).is_some()
     }
 
     /// Opens a connection, sends nothing and closes it.
@@ -186,6 +196,13 @@ impl Target {
         }
     }
 
+    fn form(&self) -> Option<&Form> {
+        match &self.way {
+            Way::Post(to) => Some(&to.form),
+            Way::Courier(_) => None,
+        }
+    }
+
     /// One try.
     pub(crate) async fn carry(
         &self,
@@ -194,8 +211,8 @@ impl Target {
         timeout: Duration,
     ) -> Result<(), Undelivered> {
         match &self.way {
-            Way::Post { client, path, form } => {
-                post(client, path.reveal(), message(form, notice, now), timeout).await
+            Way::Post(to) => {
+                post(&to.client, to.path.reveal(), message(&to.form, notice, now), timeout).await
             }
             Way::Courier(courier) => courier.carry(notice, now, timeout).await,
         }
@@ -204,7 +221,7 @@ impl Target {
     /// Takes the receiver's secrets out of a text that it may have echoed.
     pub(crate) fn redact(&self, text: &str) -> String {
         match &self.way {
-            Way::Post { path, .. } => path.redact(text),
+            Way::Post(to) => to.path.redact(text),
             Way::Courier(_) => text.to_owned(),
         }
     }
@@ -248,7 +265,7 @@ impl fmt::Display for Target {
     /// The name and the host; never the path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {
-            Way::Post { client, .. } => write!(f, "{} at {client}", self.name),
+            Way::Post(to) => write!(f, "{} at {}", self.name, to.client),
             Way::Courier(courier) => courier.fmt(f),
         }
     }

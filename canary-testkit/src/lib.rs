@@ -3,6 +3,7 @@
 mod check;
 mod clock;
 pub mod conformance;
+pub mod datadog;
 pub mod faults;
 mod gate;
 pub mod invariants;

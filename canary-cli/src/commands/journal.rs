@@ -40,7 +40,7 @@ impl Context<'_> {
     }
 
     /// The journal of the service.
-    pub(super) fn journal_path(&self) -> PathBuf {
+    pub(crate) fn journal_path(&self) -> PathBuf {
         self.service_directory().join("journal.jsonl")
     }
 

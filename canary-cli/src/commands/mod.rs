@@ -103,6 +103,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
             }
             "contract" => contract::check::check(&cx).await,
             "serve" => serve::serve(&cx).await,
+            "notify" if matches.subcommand_name() == Some("flush") => notify::flush(&cx).await,
             "notify" => notify::test(&cx).await,
             other => Err(CommandError::bug(format!("no command handles {other:?}"))),
         };

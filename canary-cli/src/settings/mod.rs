@@ -158,6 +158,14 @@ pub struct NotifySettings {
     pub cdevents_url: Option<String>,
     /// The file with its bearer token.
     pub cdevents_token_file: Option<PathBuf>,
+    /// Datadog's site.
+    pub datadog_site: Option<String>,
+    /// The file with its API key.
+    pub datadog_key_file: Option<PathBuf>,
+    /// The address of an Alertmanager.
+    pub alertmanager_url: Option<String>,
+    /// The file with its bearer token.
+    pub alertmanager_token_file: Option<PathBuf>,
     /// `all`, `problems` or `ends`.
     pub on: String,
     /// The environment's name.

@@ -454,6 +454,15 @@ settings! {
     /// A file with the bearer token for the receiver of CDEvents.
     NotifyCdeventsTokenFile = "notify.cdevents_token_file", "CANARY_NOTIFY_CDEVENTS_TOKEN_FILE", "notify-cdevents-token-file",
         Kind::File, Unset;
+    /// Datadog's site (datadoghq.com, datadoghq.eu, …) whose events tell of rollouts; or the URL of what speaks its API.
+    NotifyDatadogSite = "notify.datadog_site", "CANARY_NOTIFY_DATADOG_SITE", "notify-datadog-site", Kind::Words, Unset;
+    /// A file with Datadog's API key: the key alone, or a line DD_API_KEY=….
+    NotifyDatadogKeyFile = "notify.datadog_key_file", "CANARY_NOTIFY_DATADOG_KEY_FILE", "notify-datadog-key-file", Kind::File, Unset;
+    /// The base address of a Prometheus Alertmanager, which gets alerts.
+    NotifyAlertmanagerUrl = "notify.alertmanager_url", "CANARY_NOTIFY_ALERTMANAGER_URL", "notify-alertmanager-url", Kind::Url, Unset;
+    /// A file with the bearer token for the Alertmanager, or for what stands before it.
+    NotifyAlertmanagerTokenFile = "notify.alertmanager_token_file", "CANARY_NOTIFY_ALERTMANAGER_TOKEN_FILE",
+        "notify-alertmanager-token-file", Kind::File, Unset;
     /// What is told: everything, problems, or ends.
     NotifyOn = "notify.on", "CANARY_NOTIFY_ON", "notify-on", Kind::Choice(&["all", "problems", "ends"]), Text("all");
     /// The environment's name in notifications.

@@ -13,12 +13,13 @@ use crate::error::Problem;
 pub(crate) const CONFIG_FILE: &str = "CANARY_CONFIG";
 
 /// Variables that begin with `CANARY_` and are no settings.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     CONFIG_FILE,
     "CANARY_OUTPUT",
     "CANARY_NOTIFY_WEBHOOK_SECRET",
     "CANARY_NOTIFY_SLACK_URL",
     "CANARY_NOTIFY_CDEVENTS_TOKEN",
+    "CANARY_NOTIFY_ALERTMANAGER_TOKEN",
 ];
 
 /// The lab's own variables, and those that kinds of fleets read themselves.

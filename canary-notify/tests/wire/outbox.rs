@@ -132,3 +132,32 @@ async fn an_end_without_a_record_is_sent_by_the_next_process_too() {
     assert!(early.1, "it is late");
     assert_eq!(ids(&back).len(), 2, "the record that came meanwhile, and the end that none tells");
 }
+
+#[tokio::test]
+async fn a_disk_that_is_full_costs_a_repeat_and_no_delivery() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || NotifyConfig { ledger: Some(dir.path().join("n.json")), ..config() };
+    let records = refusals(3);
+    let good = Receiver::answering(vec![Answer::status("200 OK")]).await;
+    Notifier::start(config(), vec![target(&good)], &records[..1]).close(LONG).await;
+    // What every write of the spool goes through first is in its way, as no room would be.
+    std::fs::create_dir(dir.path().join("n.next")).unwrap();
+    let full = Notifier::start(config(), vec![target(&good)], &records[..1]);
+    for record in &records[1..] {
+        full.emit(&Event::Recorded(record));
+    }
+    assert!(full.close(LONG).await.remove(0).complete());
+    std::fs::remove_dir(dir.path().join("n.next")).unwrap();
+    for _ in 0..2 {
+        Notifier::start(config(), vec![target(&good)], &records).close(LONG).await;
+    }
+    let all = ids(&good);
+    let expected: Vec<_> =
+        [&records[1..], &records[1..]].concat().iter().map(|r| r.seq.to_string()).collect();
+    let seqs: Vec<_> = all.iter().map(|(id, _)| id.rsplit_once('-').unwrap().1.to_owned()).collect();
+    assert_eq!(seqs, expected, "told, and once more with the same ids");
+    assert_eq!(
+        all[..2].iter().map(|(id, _)| id).collect::<Vec<_>>(),
+        all[2..].iter().map(|(id, _)| id).collect::<Vec<_>>()
+    );
+}
