@@ -48,6 +48,13 @@ impl Breaker {
         true
     }
 
+    /// Takes it that something of a group was heard, before the tenant it was heard from is done.
+    pub fn spoke(&mut self, group: &str) {
+        if let Some(watched @ Group::Watched { .. }) = self.groups.get_mut(group) {
+            *watched = Group::Closed;
+        }
+    }
+
     /// Why the rest of a group is not asked, where it is so.
     #[must_use]
     pub fn open(&self, group: &str) -> Option<String> {
