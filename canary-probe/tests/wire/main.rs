@@ -1,5 +1,7 @@
 //! Probes over the wire: good and bad servers, TLS, windows, silent groups, the program.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod program;
 mod server;
 
