@@ -3,27 +3,33 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{
-    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, ConfigMapProjection, Container, LocalObjectReference, PodSecurityContext,
-    PodSpec, PodTemplateSpec, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
-    Volume, VolumeMount, VolumeProjection,
+    Capabilities, ConfigMap, ConfigMapProjection, Container, EnvVar, EnvVarSource, LocalObjectReference,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, ProjectedVolumeSource,
+    ResourceRequirements, SeccompProfile, SecurityContext, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::names::{EXECUTION, Names, UNTIL};
+use crate::names::{EXECUTION, Names, POD_INDEX, UNTIL};
+use crate::parcels::batch_file;
 use crate::settings::Settings;
 
 /// The one container of a pod.
 pub(crate) const CONTAINER: &str = "probe";
 /// Where batches are in it.
 const BATCHES: &str = "/batches";
+/// The variable with the index of the pod's batch.
+const INDEX: &str = "PROBE_INDEX";
 /// Where it leaves its results: the default of `terminationMessagePath`, of which 4096 bytes are kept.
 const MESSAGE: &str = "/dev/termination-log";
 /// How long a finished Job stays where nobody removes it, in seconds: finished Jobs in heaps stop a cluster's scheduling.
 const TTL: i32 = 300;
+/// The exit code of a probe whose tenants have results and are not all healthy.
+pub(crate) const NOT_HEALTHY: i32 = 1;
 /// `nobody`.
 const USER: i64 = 65_534;
 
@@ -61,13 +67,26 @@ pub(crate) fn job(order: &Order, settings: &Settings) -> Job {
         completion_mode: Some("Indexed".to_owned()),
         completions: Some(number(order.completions)),
         parallelism: Some(number(order.parallelism)),
-        pod_failure_policy: Some(PodFailurePolicy { rules: vec![disruptions()] }),
+        pod_failure_policy: Some(PodFailurePolicy { rules: vec![answered(), disruptions()] }),
         suspend: Some(true),
         template: template(order, settings),
         ttl_seconds_after_finished: Some(TTL),
         ..JobSpec::default()
     };
     Job { metadata, spec: Some(spec), status: None }
+}
+
+/// The program ends with 1 where a tenant is not healthy: that is a result, and to ask again would be to ask twice.
+fn answered() -> PodFailurePolicyRule {
+    PodFailurePolicyRule {
+        action: "FailIndex".to_owned(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: Some(CONTAINER.to_owned()),
+            operator: "In".to_owned(),
+            values: vec![NOT_HEALTHY],
+        }),
+        on_pod_conditions: None,
+    }
 }
 
 fn disruptions() -> PodFailurePolicyRule {
@@ -119,7 +138,22 @@ fn container(image: &str) -> Container {
     Container {
         name: CONTAINER.to_owned(),
         image: Some(image.to_owned()),
-        args: Some(["--batches", BATCHES, "--message", MESSAGE].map(str::to_owned).into()),
+        args: Some(vec![
+            format!("{BATCHES}/{}", batch_file(&format!("$({INDEX})"))),
+            "--brief".to_owned(),
+            MESSAGE.to_owned(),
+        ]),
+        env: Some(vec![EnvVar {
+            name: INDEX.to_owned(),
+            value: None,
+            value_from: Some(EnvVarSource {
+                field_ref: Some(ObjectFieldSelector {
+                    api_version: Some("v1".to_owned()),
+                    field_path: format!("metadata.annotations['{POD_INDEX}']"),
+                }),
+                ..EnvVarSource::default()
+            }),
+        }]),
         resources: Some(ResourceRequirements {
             requests: Some(quantities("20m", "16Mi")),
             limits: Some(quantities("500m", "64Mi")),

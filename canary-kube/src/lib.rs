@@ -16,6 +16,5 @@ mod sweep;
 mod tests;
 
 pub use error::{KubeError, Trouble};
-pub use parcels::batch_file;
 pub use runner::KubeProbes;
 pub use settings::{Settings, SettingsError};

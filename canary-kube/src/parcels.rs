@@ -8,8 +8,7 @@ pub(crate) const PARCEL: usize = 900 * 1024;
 pub(crate) const PARCELS: usize = 16;
 
 /// The file of one batch in the directory that a pod mounts.
-#[must_use]
-pub fn batch_file(index: usize) -> String {
+pub(crate) fn batch_file(index: &impl std::fmt::Display) -> String {
     format!("batch-{index}.json")
 }
 
@@ -22,7 +21,7 @@ pub(crate) fn pack(batches: &[String]) -> Result<Vec<BTreeMap<String, String>>, 
     let mut parcels: Vec<BTreeMap<String, String>> = Vec::new();
     let mut room = 0;
     for (index, batch) in batches.iter().enumerate() {
-        let name = batch_file(index);
+        let name = batch_file(&index);
         let size = name.len() + batch.len();
         if size > PARCEL {
             return Err(format!(

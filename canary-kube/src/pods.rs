@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerState, Pod, PodCondition, PodStatus};
 use kube::ResourceExt as _;
 
-use crate::job::CONTAINER;
+use crate::job::{CONTAINER, NOT_HEALTHY};
 use crate::names::POD_INDEX;
 
 /// Characters of the cluster's own words at most.
@@ -38,7 +38,7 @@ pub(crate) fn said(pod: &Pod) -> Said {
         let message = ended.message.as_deref().unwrap_or_default();
         return match (ended.exit_code, message) {
             (0, "") => Said::Lost("the probe ended without results".to_owned()),
-            (0, message) => Said::Message(message.to_owned()),
+            (0 | NOT_HEALTHY, message) if !message.is_empty() => Said::Message(message.to_owned()),
             (code, _) => {
                 let reason = ended.reason.as_deref().unwrap_or("Error");
                 let lost = disrupted(status).unwrap_or_else(|| format!("{reason}, exit code {code}"));

@@ -73,7 +73,8 @@ impl Objects {
         let mut file = None;
         for source in sources.as_array()? {
             let map = self.maps.get(source["configMap"]["name"].as_str()?)?;
-            file = file.or_else(|| map["data"].get(crate::batch_file(index))?.as_str().map(str::to_owned));
+            file = file
+                .or_else(|| map["data"].get(crate::parcels::batch_file(&index))?.as_str().map(str::to_owned));
         }
         file
     }

@@ -12,6 +12,8 @@ const MESSAGE: usize = 4096;
 pub(super) enum End {
     /// Well, with this message.
     Well(String),
+    /// With this message and the exit code that says that not all tenants are healthy.
+    Unhealthy(String),
     /// With another exit code, and why.
     Exit(i64, &'static str),
     /// By the node: it does not count.
@@ -49,7 +51,11 @@ pub(super) fn step(objects: &mut Objects, script: &mut Script) -> Vec<Value> {
             if pods.iter().any(|pod| phase(pod) == "Succeeded" || live(pod)) || active >= parallelism {
                 continue;
             }
-            if counted > limit {
+            // The job's policy for exit code 1: the index has failed, and has no other pod.
+            let answered = pods
+                .iter()
+                .any(|pod| pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 1);
+            if counted > limit || answered {
                 failed = true;
                 continue;
             }
@@ -107,6 +113,7 @@ fn proceed(objects: &mut Objects, job: &str, script: &mut Script) -> Vec<Value> 
                 json!({ "phase": "Running", "containerStatuses": container(&json!({ "running": {} })) })
             }
             (End::Well(message), _) => ended("Succeeded", 0, "Completed", &message),
+            (End::Unhealthy(message), _) => ended("Failed", 1, "Error", &message),
             (End::Exit(code, reason), _) => ended("Failed", code, reason, ""),
             (End::Evicted, _) => {
                 let condition = json!({ "type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": "node was low on memory" });

@@ -47,13 +47,19 @@ fn a_job_as_it_is_sent() {
     let spec = &value["spec"];
     let brief = json!({
         "activeDeadlineSeconds": 1, "backoffLimitPerIndex": 1, "completionMode": "Indexed", "completions": 25, "parallelism": 5,
-        "podFailurePolicy": { "rules": [{ "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] }] },
+        "podFailurePolicy": { "rules": [
+            { "action": "FailIndex", "onExitCodes": { "containerName": "probe", "operator": "In", "values": [1] } },
+            { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
+        ] },
         "suspend": true, "ttlSecondsAfterFinished": 300, "template": spec["template"],
     });
     assert_eq!(*spec, brief);
     assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
     let container = &spec["template"]["spec"]["containers"][0];
-    assert_eq!(container["args"], json!(["--batches", "/batches", "--message", "/dev/termination-log"]));
+    assert_eq!(
+        container["args"],
+        json!(["/batches/batch-$(PROBE_INDEX).json", "--brief", "/dev/termination-log"])
+    );
 }
 
 #[test]
@@ -76,7 +82,7 @@ fn parcels_hold_every_batch_once_and_what_is_too_much_is_refused_in_words() {
     assert_eq!(parcels.len(), 3);
     for (index, batch) in batches.iter().enumerate() {
         let holders: Vec<_> =
-            parcels.iter().filter_map(|parcel| parcel.get(&crate::batch_file(index))).collect();
+            parcels.iter().filter_map(|parcel| parcel.get(&crate::parcels::batch_file(&index))).collect();
         assert_eq!(holders, [batch]);
     }
     for parcel in &parcels {
@@ -146,6 +152,9 @@ fn pods_say_what_they_say() {
     assert_eq!(said(&state(json!({ "running": {} }))), Said::Running);
     let well = said(&state(json!({ "terminated": { "exitCode": 0, "message": "[]" } })));
     assert_eq!(well, Said::Message("[]".to_owned()));
+    let unhealthy =
+        said(&state(json!({ "terminated": { "exitCode": 1, "reason": "Error", "message": "[1]" } })));
+    assert_eq!(unhealthy, Said::Message("[1]".to_owned()));
     let whole_but_failed =
         said(&state(json!({ "terminated": { "exitCode": 2, "reason": "Error", "message": "[]" } })));
     assert_eq!(whole_but_failed, Said::Lost("the probe was cut short: Error, exit code 2".to_owned()));

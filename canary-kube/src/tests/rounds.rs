@@ -1,6 +1,6 @@
 //! Whole rounds: results where there are any, unknown tenants otherwise, and nothing left behind.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use canary_tenants::probe::{
@@ -58,6 +58,12 @@ fn round(tenants: usize) -> ProbeRound {
         in_flight: 100,
         deadline: Duration::from_secs(90),
     }
+}
+
+/// How its pod ends.
+fn answered(batch: &str) -> End {
+    let batch = probed(batch);
+    if batch.contains("503") { End::Unhealthy(batch) } else { End::Well(batch) }
 }
 
 /// What the probe program leaves: every tenth tenant of a batch is unhealthy.
@@ -124,19 +130,27 @@ fn unhealthy(results: &[ProbeResult]) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn one_job_asks_all_and_nothing_stays() {
-    let server = Server::new(|_, _, batch| End::Well(probed(batch)));
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    let server = Server::new(move |_, attempt, batch| {
+        // A pod is looked at twice: when it begins and when it ends.
+        *counted.lock().unwrap() += 1;
+        assert_eq!(attempt, 0);
+        answered(batch)
+    });
     let results = run(&server, &round(187)).await;
     // Nine whole batches with two bad ones each, and seven tenants with one.
     assert_eq!((unknown(&results).len(), unhealthy(&results)), (0, 19));
     assert_eq!(results[3].verdict, Verdict::Unhealthy { why: "503 instead of 200".to_owned() });
     assert!(server.objects(|objects| objects.is_empty()), "all is removed");
+    assert_eq!(*asked.lock().unwrap(), 2 * 10, "each batch is asked once");
     let posts = server.calls().iter().filter(|call| call.starts_with("POST")).count();
     assert_eq!(posts, 2, "one job and one config map: {:?}", server.calls());
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_tenants_are_one_job_and_a_few_parcels() {
-    let server = Server::new(|_, _, batch| End::Well(probed(batch)));
+    let server = Server::new(|_, _, batch| answered(batch));
     let round = ProbeRound { in_flight: 1000, ..round(10_000) };
     let results = run(&server, &round).await;
     assert_eq!((unknown(&results).len(), unhealthy(&results)), (0, 1000));
@@ -150,7 +164,7 @@ async fn a_node_at_fault_is_tried_once_more_and_an_eviction_as_often_as_it_takes
     let server = Server::new(|index, attempt, batch| match (index, attempt) {
         (0, 0) => End::Exit(137, "OOMKilled"),
         (1, 0..4) => End::Evicted,
-        _ => End::Well(probed(batch)),
+        _ => answered(batch),
     });
     let results = run(&server, &round(60)).await;
     assert_eq!(unknown(&results), Vec::<&str>::new());
@@ -175,9 +189,8 @@ async fn every_trouble_of_a_pod_makes_its_tenants_unknown_and_no_others() {
         ("its pod did not end", |_| End::Endless),
     ];
     for (why, end) in cases {
-        let server = Server::new(
-            move |index, _, batch| if index == 1 { end(batch) } else { End::Well(probed(batch)) },
-        );
+        let server =
+            Server::new(move |index, _, batch| if index == 1 { end(batch) } else { answered(batch) });
         let results = run(&server, &round(60)).await;
         let lost = unknown(&results);
         assert_eq!(lost.len(), 20, "{why}: {lost:?}");
@@ -210,12 +223,8 @@ async fn every_trouble_of_the_api_server_makes_all_unknown_and_is_named() {
         (Method::GET, "/pods", Fault::Garbage, "the answer is not one of the Kubernetes API"),
         (Method::GET, "/jobs/", Fault::Status(401, "Unauthorized"), "401 Unauthorized"),
     ] {
-        let server = Server::new(|_, _, batch| End::Well(probed(batch))).with(
-            method.clone(),
-            path,
-            fault.clone(),
-            10_000,
-        );
+        let server =
+            Server::new(|_, _, batch| answered(batch)).with(method.clone(), path, fault.clone(), 10_000);
         let results = run(&server, &round(40)).await;
         let lost = unknown(&results);
         assert_eq!(lost.len(), 40, "{method} {path} {fault:?}");
@@ -243,12 +252,8 @@ async fn what_passes_is_outlived() {
         // Not to see what was left behind is no reason to ask nobody.
         (Method::GET, "labelSelector=app", Fault::Status(403, "Forbidden"), 1),
     ] {
-        let server = Server::new(|_, _, batch| End::Well(probed(batch))).with(
-            method.clone(),
-            path,
-            fault.clone(),
-            times,
-        );
+        let server =
+            Server::new(|_, _, batch| answered(batch)).with(method.clone(), path, fault.clone(), times);
         let results = run(&server, &round(300)).await;
         assert_eq!(unknown(&results), Vec::<&str>::new(), "{method} {path} {fault:?}");
         assert!(server.objects(|objects| objects.is_empty()), "{method} {path} {fault:?}");
@@ -257,8 +262,7 @@ async fn what_passes_is_outlived() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_somebody_removes_or_that_fails_ends_the_round() {
-    let server =
-        Server::new(|index, _, batch| if index == 0 { End::Well(probed(batch)) } else { End::Endless });
+    let server = Server::new(|index, _, batch| if index == 0 { answered(batch) } else { End::Endless });
     let watched = server.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(7)).await;
@@ -312,7 +316,7 @@ async fn a_dropped_round_is_removed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_killed_run_left_is_removed_at_the_next_start_and_what_others_have_is_not() {
-    let server = Server::new(|_, _, batch| End::Well(probed(batch)));
+    let server = Server::new(|_, _, batch| answered(batch));
     let left = |name: &str, owner: &str, until: u64| {
         json!({
             "apiVersion": "batch/v1", "kind": "Job", "spec": { "suspend": true, "template": {} },
@@ -355,7 +359,7 @@ async fn a_group_whose_first_batch_hears_nothing_is_down() {
         if index == 0 {
             End::Well(brief(&results, 4096).unwrap())
         } else {
-            End::Well(probed(&serde_json::to_string(&batch).unwrap()))
+            answered(&serde_json::to_string(&batch).unwrap())
         }
     });
     let results = run(&server, &round(40)).await;

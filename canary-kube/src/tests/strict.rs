@@ -73,6 +73,24 @@ pub(super) fn job(job: &Value) -> Refusal {
             rule["onExitCodes"].is_null() != rule["onPodConditions"].is_null(),
             "one of onExitCodes and onPodConditions",
         )?;
+        let codes = &rule["onExitCodes"];
+        if !codes.is_null() {
+            must(
+                codes["containerName"] == spec["template"]["spec"]["containers"][0]["name"],
+                "onExitCodes.containerName",
+            )?;
+            let values: Vec<_> = codes["values"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(serde_json::Value::as_i64)
+                .collect();
+            must(
+                codes["operator"] == "In" && values.iter().all(|code| (1..=255).contains(code)),
+                "onExitCodes.values",
+            )?;
+            must(!values.is_empty() && values.is_sorted(), "onExitCodes.values")?;
+        }
         for pattern in rule["onPodConditions"].as_array().into_iter().flatten() {
             must(
                 ["True", "False", "Unknown"].iter().any(|status| pattern["status"] == *status),
@@ -101,6 +119,15 @@ fn template(template: &Value) -> Refusal {
         for mount in container["volumeMounts"].as_array().into_iter().flatten() {
             must(volumes.contains(&&mount["name"]), "a mount without its volume")?;
             must(mount["mountPath"].as_str().is_some_and(|path| !path.contains(':')), "mountPath")?;
+        }
+        for part in container["args"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let named =
+                part.split("$(").skip(1).filter_map(|rest| rest.split_once(')')).map(|(name, _)| name);
+            for name in named {
+                let declared =
+                    container["env"].as_array().into_iter().flatten().any(|env| env["name"] == *name);
+                must(declared, "a variable that is not expanded")?;
+            }
         }
         restricted(&container["securityContext"])?;
         must(container["terminationMessagePolicy"] == "File", "terminationMessagePolicy")?;
