@@ -1,5 +1,6 @@
 //! A notice as an event: bodies of Events v2 and v1 that hold the documented limits whatever is in the notice.
 
+use canary_core::journal::Decided;
 use canary_notify::{Importance, Kind, Notice};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,8 @@ const HOST: usize = 255;
 const WORDS: usize = MESSAGE - 300;
 /// The longest text within the metadata.
 const VALUE: usize = 500;
+/// How many of the worst results are named.
+const WORST: usize = 10;
 /// How old an event may be, in milliseconds: Datadog refuses what is older than 18 hours.
 pub(crate) const OLDEST_MS: u64 = 18 * 3600 * 1000;
 
@@ -101,6 +104,10 @@ fn tags(notice: &Notice) -> Vec<String> {
         format!("canary_id:{}", notice.id),
         "source:canary".to_owned(),
     ];
+    if let Some(decided) = &notice.decision {
+        tags.push(format!("decision:{}", decided.ruling.decision.as_str().to_lowercase()));
+        tags.extend(decided.ruling.version.iter().map(|version| format!("version:{version}")));
+    }
     tags.extend(notice.outcome_word().map(|word| format!("outcome:{word}")));
     tags.extend(notice.rollout.as_ref().map(|rollout| format!("canary_rollout:{rollout}")));
     if let Some(anchor) = &notice.anchor {
@@ -114,7 +121,9 @@ fn tags(notice: &Notice) -> Vec<String> {
 }
 
 fn aggregation_key(notice: &Notice) -> String {
-    cut(&notice.rollout.as_ref().map_or_else(|| notice.id.clone(), ToString::to_string), NAME)
+    let rollout = notice.rollout.as_ref().map(ToString::to_string);
+    let execution = || notice.decision.as_ref().map(|decided| decided.execution.clone());
+    cut(&rollout.or_else(execution).unwrap_or_else(|| notice.id.clone()), NAME)
 }
 
 /// What programs read: counts, digests, and which record it is. Never near 100 properties.
@@ -141,12 +150,48 @@ fn metadata(notice: &Notice) -> Value {
             notice.nodes.iter().filter(|node| !node.problems.is_empty()).count().into(),
         );
     }
+    if let Some(decided) = &notice.decision {
+        put("decision", decision(decided));
+    }
     if let Some(anchor) = &notice.anchor {
         put("log", anchor.log.clone().into());
         put("seq", anchor.seq.into());
         put("hash", json!(anchor.hash));
     }
     all.into()
+}
+
+/// Counts, digests and the ten worst: more tenants fit into no event.
+fn decision(decided: &Decided) -> Value {
+    let ruling = &decided.ruling;
+    let worst = ruling.worst.iter().take(WORST).map(|one| {
+        json!({
+            "tenant": cut(&one.tenant, NAME),
+            "objective": cut(&one.objective, NAME),
+            "source": cut(&one.source, NAME),
+            "code": one.code,
+            "observed": one.observed,
+            "limit_adj": one.limit_adj,
+            "n": one.n,
+        })
+    });
+    json!({
+        "decision": ruling.decision,
+        "execution": cut(&decided.execution, NAME),
+        "version": ruling.version.as_ref().map(|version| cut(version, NAME)),
+        "score_ppm": ruling.score_ppm,
+        "lo_ppm": ruling.lo_ppm,
+        "hi_ppm": ruling.hi_ppm,
+        "threshold_ppm": ruling.threshold_ppm,
+        "tenants": ruling.tenants,
+        "breached": ruling.breached,
+        "unknown": ruling.unknown,
+        "gaps": ruling.gaps,
+        "reasons": ruling.reasons,
+        "worst": worst.collect::<Vec<_>>(),
+        "policy_sha256": ruling.policy_sha256,
+        "evidence_sha256": decided.evidence_sha256,
+    })
 }
 
 /// The start of a text, with a sign that there was more.

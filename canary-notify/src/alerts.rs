@@ -23,6 +23,8 @@ const TEST_STAYS: Duration = Duration::from_secs(60);
 pub(crate) fn body(notice: &Notice) -> Option<Value> {
     let (ends, severity) = match (notice.kind, notice.importance(), notice.is_good()) {
         (Kind::Test, ..) => (notice.time.plus(TEST_STAYS), "info"),
+        (Kind::CheckApproved, ..) => (notice.time, "info"),
+        (Kind::CheckRolledBack, ..) => (notice.time.plus(END_STAYS), "critical"),
         (_, Importance::End, true) => (notice.time, "info"),
         (_, Importance::End, false) => (notice.time.plus(END_STAYS), "critical"),
         (_, _, false) => (notice.time.plus(PROBLEM_STAYS), "warning"),
@@ -42,7 +44,11 @@ pub(crate) fn body(notice: &Notice) -> Option<Value> {
 }
 
 fn labels(notice: &Notice, severity: &str) -> Value {
-    let name = if notice.kind == Kind::Test { "CanaryTest" } else { "CanaryRollout" };
+    let name = match (notice.kind, &notice.decision) {
+        (Kind::Test, _) => "CanaryTest",
+        (_, Some(_)) => "CanaryHealthCheck",
+        (_, None) => "CanaryRollout",
+    };
     let all = [
         ("alertname", name),
         ("severity", severity),

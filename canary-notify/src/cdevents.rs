@@ -3,7 +3,7 @@
 //!
 //! What has a type of its own there gets it: `service.deployed`, `.upgraded`, `.rolledback` (all 0.3.0) for what the
 //! fleet runs after the end, `incident.detected` (0.3.0) for what needs a person. The rest are custom events,
-//! `dev.cdeventsx.canary-rollout.<predicate>.0.1.0`.
+//! `dev.cdeventsx.canary-rollout.<predicate>.0.1.0` and, for decisions, `dev.cdeventsx.canary-healthcheck.<predicate>.0.1.0`.
 
 use canary_core::engine::Outcome;
 use canary_core::fleet::Digest;
@@ -38,8 +38,9 @@ pub(crate) fn event(notice: &Notice, source: &str) -> CdEvent {
             let content =
                 json!({ "service": { "id": notice.service }, "environment": { "id": notice.environment } });
             let id = notice.rollout.as_ref().map_or_else(|| notice.id.clone(), ToString::to_string);
+            let subject = if notice.decision.is_some() { "healthcheck" } else { "rollout" };
             (
-                format!("dev.cdeventsx.canary-rollout.{predicate}.0.1.0"),
+                format!("dev.cdeventsx.canary-{subject}.{predicate}.0.1.0"),
                 json!({ "id": id, "source": source, "content": content }),
             )
         }
@@ -114,6 +115,9 @@ const fn predicate(kind: Kind) -> &'static str {
         Kind::Waiting => "waiting",
         Kind::GoingBack => "goingback",
         Kind::Asked => "asked",
+        Kind::CheckApproved => "approved",
+        Kind::CheckHalted => "halted",
+        Kind::CheckRolledBack => "rolledback",
         Kind::CanaryRed | Kind::JournalLost | Kind::Ended => "reported",
         Kind::Test => "tested",
     }
@@ -193,7 +197,8 @@ mod tests {
                     ["artifactId", "description", "environment", "service"].contains(&name.as_str())
                 }));
             } else {
-                assert!(kind.starts_with("dev.cdeventsx.canary-rollout."), "{kind}");
+                let subject = if notice.decision.is_some() { "healthcheck" } else { "rollout" };
+                assert!(kind.starts_with(&format!("dev.cdeventsx.canary-{subject}.")), "{kind}");
             }
             // The binding: the CloudEvent repeats id, source, type, subject and time of the CDEvent.
             let header = |name: &str| headers.iter().find(|(n, _)| *n == name).unwrap().1.clone();

@@ -4,6 +4,7 @@ mod alerts;
 mod cdevents;
 mod config;
 mod courier;
+mod decision;
 mod delivery;
 mod ledger;
 pub mod metrics;

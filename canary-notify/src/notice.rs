@@ -2,7 +2,7 @@
 
 use canary_core::engine::Outcome;
 use canary_core::fleet::{Digest, NodeId};
-use canary_core::journal::{Anchor, NodeReport, RolloutId};
+use canary_core::journal::{Anchor, Decided, NodeReport, RolloutId};
 use canary_core::plan::Purpose;
 use canary_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,12 @@ pub enum Kind {
     GoingBack,
     /// Somebody asked something of the running rollout: to pause, to go on, to stop, to go back.
     Asked,
+    /// A check of the tenants approved the release.
+    CheckApproved,
+    /// It found neither that it is good nor that it is bad.
+    CheckHalted,
+    /// It found that it is bad.
+    CheckRolledBack,
     /// Records can no longer be written.
     JournalLost,
     /// The rollout ended; [`Notice::outcome`] says how.
@@ -43,7 +49,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Started,
         Self::Resumed,
         Self::GateRefused,
@@ -55,6 +61,9 @@ impl Kind {
         Self::Waiting,
         Self::GoingBack,
         Self::Asked,
+        Self::CheckApproved,
+        Self::CheckHalted,
+        Self::CheckRolledBack,
         Self::JournalLost,
         Self::Ended,
         Self::Test,
@@ -75,6 +84,9 @@ impl Kind {
             Self::Waiting => "step.waiting",
             Self::GoingBack => "rollout.going_back",
             Self::Asked => "rollout.asked",
+            Self::CheckApproved => "canary.health_check.approved",
+            Self::CheckHalted => "canary.health_check.halted",
+            Self::CheckRolledBack => "canary.health_check.rolled_back",
             Self::JournalLost => "journal.lost",
             Self::Ended => "rollout.ended",
             Self::Test => "test",
@@ -144,6 +156,8 @@ pub struct Notice {
     pub outcome: Option<Outcome>,
     /// What is where, for [`Kind::Ended`].
     pub nodes: Vec<NodeReport>,
+    /// What was decided and by which numbers, for the kinds of checks.
+    pub decision: Option<Box<Decided>>,
     /// The record it is about, by number and hash: kept here, it shows later whether the journal was changed.
     pub anchor: Option<Anchor>,
     /// Whether the journal has it.
@@ -158,7 +172,7 @@ impl Notice {
     pub const fn importance(&self) -> Importance {
         match self.kind {
             Kind::Ended => Importance::End,
-            Kind::Started | Kind::Resumed | Kind::Asked => Importance::Info,
+            Kind::Started | Kind::Resumed | Kind::Asked | Kind::CheckApproved => Importance::Info,
             _ => Importance::Problem,
         }
     }
@@ -168,7 +182,7 @@ impl Notice {
     pub const fn is_good(&self) -> bool {
         match self.kind {
             Kind::Ended => matches!(self.outcome, Some(Outcome::Completed { .. })),
-            Kind::Started | Kind::Resumed | Kind::Asked | Kind::Test => true,
+            Kind::Started | Kind::Resumed | Kind::Asked | Kind::CheckApproved | Kind::Test => true,
             _ => false,
         }
     }

@@ -10,6 +10,7 @@ use canary_core::time::Timestamp;
 use canary_core::traits::{GateVerdict, Progress, Review, Severity};
 
 use crate::config::About;
+use crate::decision;
 use crate::notice::{Kind, Notice};
 
 /// How many lines of detail a notice has at most.
@@ -89,6 +90,9 @@ impl Story {
 
     /// A record was written.
     pub fn recorded(&mut self, record: &Record) -> Option<Notice> {
+        if let Entry::Decided(decided) = &record.entry {
+            return Some(decision::notice(&self.about, record, decided));
+        }
         let id = record.entry.rollout().map(|rollout| format!("{rollout}-{}", record.seq));
         let notice = self.take(record.time, &record.entry, id?)?;
         Some(Notice { anchor: Some(Anchor::from(record)), ..notice })
@@ -301,6 +305,7 @@ impl Story {
             details: Vec::new(),
             outcome: None,
             nodes: Vec::new(),
+            decision: None,
             anchor: None,
             recorded: true,
             late: false,

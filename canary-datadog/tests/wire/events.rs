@@ -136,6 +136,7 @@ async fn whatever_a_notice_holds_both_forms_are_taken() {
         details: vec![long.clone(); 20],
         outcome: Some(Outcome::Stuck { reason: long }),
         nodes: Vec::new(),
+        decision: None,
         anchor: Some(Anchor { log: "07".repeat(16), seq: 7, hash: Digest::of(b"record 7") }),
         recorded: true,
         late: true,
@@ -208,4 +209,24 @@ async fn a_rate_limit_is_waited_for_and_5xx_is_tried_again() {
     let statuses: Vec<_> = server.exchanges().iter().map(|one| one.status).collect();
     // The limit's second was waited out: no second 429.
     assert_eq!(statuses, [429, 503, 202, 202]);
+}
+
+#[tokio::test]
+async fn a_decision_is_an_event_with_its_numbers_its_worst_and_its_anchor() {
+    let server = DatadogServer::start(0).unwrap();
+    let decided: canary_core::journal::Decided =
+        serde_json::from_str(include_str!("../recorded/decided.json")).unwrap();
+    let (record, _) = Chain::new([7; 16]).record(now(), Entry::Decided(Box::new(decided.clone()))).unwrap();
+    let report = tell(target(&server, API_KEY), std::slice::from_ref(&record)).await;
+    assert!(report.complete() && report.delivered == 1, "{report:?}");
+    let event = server.events().remove(0);
+    let attributes = &event["data"]["attributes"];
+    assert_eq!(attributes["aggregation_key"], "canary-2026-11-22T14:32:10Z-k7x2p");
+    assert!(tags(&event).contains(&"canary_event:canary.health_check.halted"));
+    assert_eq!(Anchor::find(attributes["message"].as_str().unwrap()), Some(Anchor::from(&record)));
+    // The recorded form: what programs on the other side read.
+    let text = serde_json::to_string_pretty(
+        &event["data"]["attributes"]["attributes"]["change_metadata"]["decision"],
+    );
+    assert_eq!(text.unwrap().trim(), include_str!("../recorded/decision-in-event.json").trim());
 }
