@@ -99,7 +99,10 @@ pub fn command() -> Command {
             |name, about| with_settings(name, about, |s| s.flag == "revision"),
             |name, about| with_settings(name, about, live),
         ))
-        .subcommand(commands::tenants::command(|name, about| with_settings(name, about, |_| false)))
+        .subcommand(commands::tenants::command(
+            |name, about| with_settings(name, about, |_| false),
+            |name, about| with_settings(name, about, journal),
+        ))
         .subcommand(commands::simulate::arguments(with_settings(
             "simulate",
             "Simulates the watch: how soon it would catch a bad release, how often it takes a good one back",

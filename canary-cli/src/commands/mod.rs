@@ -71,7 +71,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
     if name == "contract" && matches.subcommand_name() != Some("check") {
         return contract::run(&cx, matches);
     }
-    if name == "tenants" {
+    if name == "tenants" && matches.subcommand_name() != Some("check") {
         return tenants::run(&cx, matches);
     }
     if name == "simulate" {
@@ -102,6 +102,9 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
                 gate::gate(&cx, gate::Form::of(output)).await
             }
             "contract" => contract::check::check(&cx).await,
+            "tenants" => {
+                tenants::check::check(&cx, matches.subcommand_matches("check").unwrap_or(matches)).await
+            }
             "serve" => serve::serve(&cx).await,
             "notify" if matches.subcommand_name() == Some("flush") => notify::flush(&cx).await,
             "notify" => notify::test(&cx).await,

@@ -173,6 +173,17 @@ pub enum Part {
 }
 
 impl ObjectiveKind {
+    /// The selectors it reads; none of a budget, whose ratio has them, or of a probe.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<&Selector> {
+        match self {
+            Self::Quantile { histogram, .. } => vec![histogram],
+            Self::Ratio { part: Part::Bad(part) | Part::Good(part), total } => vec![part, total],
+            Self::Value { metric } => vec![metric],
+            Self::Budget { .. } | Self::Probe(_) => Vec::new(),
+        }
+    }
+
     /// As the file has it.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

@@ -1,5 +1,7 @@
-//! A policy of many tenants: read and checked, resolved to a day, hashed, compared.
+//! Many tenants: a policy read and checked, resolved to a day, hashed, compared; with `rounds`, whole rounds on real servers.
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
+
+mod rounds;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,8 +13,14 @@ use canary_tenants::policy::{Policy, PolicyDiff, read};
 const ROUNDS: usize = 9;
 
 fn main() -> Result<()> {
-    let tenants: usize =
-        std::env::args().nth(1).map_or(Ok(10_000), |n| n.parse()).context("TENANTS is a number")?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|word| word == "rounds").is_some() {
+        let mut number = |name: &'static str, fallback| {
+            arguments.next().map_or(Ok(fallback), |n| n.parse()).context(format!("{name} is a number"))
+        };
+        return rounds::run(number("TENANTS", 187)?, number("SERVERS", 5)?);
+    }
+    let tenants: usize = arguments.next().map_or(Ok(10_000), |n| n.parse()).context("TENANTS is a number")?;
     let text = policy(tenants)?;
     println!("{tenants} tenants, {} bytes of YAML; median of {ROUNDS}", text.len());
     let now = Timestamp::from(SystemTime::now());

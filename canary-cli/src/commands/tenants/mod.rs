@@ -1,5 +1,6 @@
 //! `tenants`: service levels per tenant as a file.
 
+pub(super) mod check;
 mod convert;
 mod diff;
 mod explain;
@@ -23,8 +24,11 @@ const POLICY: &str = "sla.yaml";
 /// The largest file that is read.
 const LARGEST: u64 = 64 << 20;
 
-/// The commands and their arguments; `base` makes a command with those that all have.
-pub(crate) fn command(base: impl Fn(&'static str, &'static str) -> Command) -> Command {
+/// The commands and their arguments; `base` makes a command with those that all have, `recorded` one that writes the journal.
+pub(crate) fn command(
+    base: impl Fn(&'static str, &'static str) -> Command,
+    recorded: impl Fn(&'static str, &'static str) -> Command,
+) -> Command {
     let policy = |id: &'static str, help: &'static str| {
         Arg::new(id)
             .value_name("FILE")
@@ -34,8 +38,17 @@ pub(crate) fn command(base: impl Fn(&'static str, &'static str) -> Command) -> C
     };
     let option = || policy("sla", "The policy").long("sla").default_value(POLICY);
     Command::new("tenants")
-        .about("Reads service levels per tenant, and says what holds for whom")
+        .about(
+            "Reads service levels per tenant, says what holds for whom, and decides about a release by them",
+        )
         .subcommand_required(true)
+        .subcommand(check::arguments(
+            recorded(
+                "check",
+                "Measures every tenant at every source and decides: 0 approve, 20 roll back, 22 halt",
+            ),
+            option(),
+        ))
         .subcommand(
             base(
                 "lint",
@@ -108,9 +121,14 @@ fn text(cx: &Context<'_>, path: &Path) -> Result<String, CommandError> {
 
 /// The policy in a file, as it holds now.
 fn policy(cx: &Context<'_>, path: &Path) -> Result<Policy, CommandError> {
+    policy_at(cx, path, Timestamp::from(SystemTime::now()))
+}
+
+/// The policy in a file, as it holds at an instant.
+fn policy_at(cx: &Context<'_>, path: &Path, at: Timestamp) -> Result<Policy, CommandError> {
     let text = text(cx, path)?;
     let file = read(&text, &path.display().to_string()).map_err(|error| refused(&error))?;
-    Ok(file.at(Timestamp::from(SystemTime::now())))
+    Ok(file.at(at))
 }
 
 /// Everything that is wrong with a file, as `file:line:column: what`.

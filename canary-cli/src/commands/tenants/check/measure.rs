@@ -1,0 +1,129 @@
+//! Asks all sources of a policy at once, each within the deadline.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use canary_core::time::Timestamp;
+use canary_prom::PrometheusTenants;
+use canary_tenants::evidence::{Before, Evidence};
+use canary_tenants::policy::{Policy, Source};
+use canary_tenants::source::{SourceReply, TenantSource};
+use tokio::task::JoinSet;
+
+use crate::commands::Context;
+use crate::error::{CommandError, chain};
+
+/// The largest token that is read.
+const LONGEST_TOKEN: u64 = 64 * 1024;
+/// What a source may take beyond the deadline that it was given, before it is given up from outside.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a round is about.
+#[derive(Debug, Clone)]
+pub(in crate::commands) struct Question {
+    /// The one instant of evaluation.
+    pub(in crate::commands) at: Timestamp,
+    /// The release.
+    pub(in crate::commands) version: Option<String>,
+    /// How much of the traffic it has.
+    pub(in crate::commands) percentage: Option<u64>,
+    /// What the round before left.
+    pub(in crate::commands) before: Before,
+    /// How long the sources may take, all at once.
+    pub(in crate::commands) limit: Duration,
+}
+
+/// The sources of a policy, set up; nothing is connected to. `path` is the policy's file: tokens lie beside it.
+pub(in crate::commands) fn sources(
+    cx: &Context<'_>,
+    policy: &Policy,
+    path: &Path,
+) -> Result<Vec<Arc<dyn TenantSource>>, CommandError> {
+    let beside = cx.environment.directory.join(path);
+    let directory = beside.parent().unwrap_or(&cx.environment.directory);
+    policy.file.sources.iter().map(|source| one(policy, source, directory)).collect()
+}
+
+fn one(policy: &Policy, source: &Source, directory: &Path) -> Result<Arc<dyn TenantSource>, CommandError> {
+    let file = &policy.file.file;
+    let token = match &source.bearer_token_file {
+        Some(name) => Some(token(&directory.join(name)).map_err(|why| {
+            let message = format!("{file}:{}: bearer_token_file of source {}: {why}", source.at, source.name);
+            CommandError::usage(message, "name a file beside the policy that this user may read")
+        })?),
+        None => None,
+    };
+    let made = PrometheusTenants::new(source, &policy.file.tenant_label, token.as_deref());
+    let made = made.map_err(|error| {
+        let message = format!("{file}:{}: source {}: {}", source.at, source.name, chain(&error));
+        CommandError::usage(message, "mend the source")
+    })?;
+    Ok(Arc::new(made))
+}
+
+fn token(path: &Path) -> Result<String, String> {
+    use std::io::Read as _;
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(LONGEST_TOKEN)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    match text.trim() {
+        "" => Err(format!("{} is empty", path.display())),
+        token => Ok(token.to_owned()),
+    }
+}
+
+/// Asks every source; one that does not answer in time, or breaks, is down.
+pub(in crate::commands) async fn measured(
+    cx: &Context<'_>,
+    policy: &Policy,
+    sources: &[Arc<dyn TenantSource>],
+    question: &Question,
+) -> Evidence {
+    let mut asking = JoinSet::new();
+    for (i, source) in sources.iter().enumerate() {
+        let Some(described) = policy.file.sources.get(i) else { continue };
+        let ask = policy.ask(described, question.at, question.version.as_deref(), question.limit);
+        let source = Arc::clone(source);
+        asking.spawn(async move {
+            let limit = ask.limit + GRACE;
+            let read = tokio::time::timeout(limit, source.read(&ask)).await;
+            (
+                i,
+                read.unwrap_or_else(|_| {
+                    SourceReply::down(format!("no answer within {} s", limit.as_secs_f64()))
+                }),
+            )
+        });
+    }
+    let mut replies: Vec<Option<SourceReply>> = vec![None; sources.len()];
+    let mut tenants = 0;
+    cx.screen.note(&format!("asks {} source(s) for {} tenant(s)", sources.len(), policy.tenants.len()));
+    while let Some(ended) = asking.join_next().await {
+        let Ok((i, reply)) = ended else { continue };
+        tenants += reply.found.len();
+        if let Some(slot) = replies.get_mut(i) {
+            *slot = Some(reply);
+        }
+        let answered = replies.iter().flatten().count();
+        cx.screen
+            .note(&format!("{answered} of {} source(s) answered, with {tenants} tenant(s)", sources.len()));
+    }
+    let broken = || SourceReply::down("the reading of it broke off: a bug in canary");
+    let named = sources.iter().zip(replies);
+    Evidence {
+        policy: policy.digest(),
+        at: question.at,
+        version: question.version.clone(),
+        percentage: question.percentage,
+        before: question.before.clone(),
+        sources: named
+            .map(|(source, reply)| (source.name().to_owned(), reply.unwrap_or_else(broken)))
+            .collect(),
+        probes: Vec::new(),
+    }
+}

@@ -1,0 +1,181 @@
+//! A decision for whoever is woken by it: what, why, who, and what would change it.
+
+use canary_tenants::decide::{Decision, Worst};
+use canary_tenants::gap::GapCode;
+use canary_tenants::policy::{Policy, Unit};
+use canary_tenants::round::{Anomaly, Round, Severity};
+
+use super::execution::{Execution, Status};
+use crate::commands::Context;
+use crate::error::CommandError;
+use crate::render::{table, words};
+
+/// How many anomalies are told on a screen; programs get all.
+const TOLD: usize = 10;
+
+pub(super) fn show(
+    cx: &Context<'_>,
+    policy: &Policy,
+    round: &Round,
+    execution: &Execution,
+) -> Result<(), CommandError> {
+    cx.screen.close();
+    if cx.screen.json() {
+        let log = execution.log(round);
+        cx.screen.line(serde_json::to_string(&log).map_err(|error| CommandError::bug(error.to_string()))?);
+        return Ok(());
+    }
+    cx.screen.lines(headline(cx, round));
+    reasons(cx, round);
+    // That a whole source is missing has been said.
+    let by_source = |worst: &&Worst| matches!(worst.code, GapCode::SourceDown | GapCode::Partial);
+    let named: Vec<&Worst> = round.record.worst.iter().filter(|worst| !by_source(worst)).collect();
+    if !named.is_empty() {
+        cx.screen.line("");
+        cx.screen.lines(worst(cx, policy, &named));
+    }
+    anomalies(cx, round);
+    cx.screen.line("");
+    steps(cx, execution);
+    Ok(())
+}
+
+fn headline(cx: &Context<'_>, round: &Round) -> Vec<String> {
+    let paint = cx.screen.paint;
+    let record = &round.record;
+    let word = round.decided.decision.to_string();
+    let word = match round.decided.decision {
+        Decision::Approve => paint.good(&word),
+        Decision::Rollback => paint.bad(&word),
+        Decision::Halt => paint.careful(&word),
+    };
+    let show = |ppm| Unit::Ppm.show(ppm);
+    let (low, high) = (show(record.lo_ppm), show(record.hi_ppm));
+    let score = match record.score_ppm {
+        // The interval is rounded outward.
+        Some(score) if record.hi_ppm.saturating_sub(record.lo_ppm) <= 1 => {
+            format!("health score {}", show(score))
+        }
+        Some(score) => format!("health score {}, all in all {low} to {high}", show(score)),
+        None => format!("health score {low} to {high}"),
+    };
+    let version = record.version.as_deref().map_or_else(|| "release".to_owned(), plain);
+    let part = record.percentage.map_or_else(String::new, |percent| format!(" at {percent} %"));
+    vec![
+        format!("{word}  {version}{part}: {score}; {} is needed", show(record.threshold_ppm)),
+        format!(
+            "{} tenant(s), {} in breach, {} unknown  ({})",
+            record.tenants,
+            record.breached,
+            record.unknown,
+            record.gaps.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
+        ),
+    ]
+}
+
+fn reasons(cx: &Context<'_>, round: &Round) {
+    let paint = cx.screen.paint;
+    for reason in round.decided.reasons.iter().take(TOLD) {
+        cx.screen.line(format!("why   {}", plain(&reason.told(&round.decided, round.rule))));
+        cx.screen.line(paint.quiet(&format!("      would change it: {}", plain(&reason.way_out()))));
+    }
+    if round.decided.reasons.len() > TOLD {
+        cx.screen.line(format!("      and {} more", round.decided.reasons.len() - TOLD));
+    }
+    if round.waits {
+        cx.screen.line("wait  who is new or stale may be known at the next round; run it again then");
+    }
+}
+
+fn worst(cx: &Context<'_>, policy: &Policy, named: &[&Worst]) -> Vec<String> {
+    let paint = cx.screen.paint;
+    let head = ["tenant", "objective", "source", "observed", "limit", "adjusted", "n", "code"];
+    let mut rows = vec![head.map(|word| paint.quiet(word)).to_vec()];
+    rows.extend(named.iter().map(|worst| row(policy, worst)));
+    table::aligned(&rows)
+}
+
+fn row(policy: &Policy, worst: &Worst) -> Vec<String> {
+    let unit =
+        policy.file.objectives.get(&worst.objective).map_or(Unit::Ppm, |objective| objective.kind.unit());
+    let adjusted = if worst.limit_adj == worst.limit { "-".to_owned() } else { unit.show(worst.limit_adj) };
+    vec![
+        plain(&worst.tenant),
+        worst.objective.clone(),
+        worst.source.clone(),
+        worst.observed.map_or_else(|| "?".to_owned(), |seen| amount(unit, seen)),
+        unit.show(worst.limit),
+        adjusted,
+        worst.n.to_string(),
+        worst.code.to_string(),
+    ]
+}
+
+/// Times in milliseconds with one decimal: a histogram says no more.
+fn amount(unit: Unit, amount: u64) -> String {
+    match unit {
+        Unit::Micros if amount >= 1000 => format!("{}.{}ms", amount / 1000, amount % 1000 / 100),
+        _ => unit.show(amount),
+    }
+}
+
+fn anomalies(cx: &Context<'_>, round: &Round) {
+    let paint = cx.screen.paint;
+    let all = &round.anomalies;
+    if all.is_empty() {
+        return;
+    }
+    let count = |severity| all.iter().filter(|anomaly| anomaly.severity == severity).count();
+    let counts = [Severity::Critical, Severity::Warning, Severity::Info];
+    let counts: Vec<_> =
+        counts.iter().map(|severity| format!("{} {}", count(*severity), severity.as_str())).collect();
+    cx.screen.line("");
+    cx.screen.line(format!("{}: {}", words::count(all.len(), "finding"), counts.join(", ")));
+    let rows: Vec<_> = all
+        .iter()
+        .take(TOLD)
+        .map(|anomaly| {
+            let word = anomaly.severity.as_str();
+            let word = match anomaly.severity {
+                Severity::Critical => paint.bad(word),
+                Severity::Warning => paint.careful(word),
+                Severity::Info => paint.quiet(word),
+            };
+            vec![format!("  {word}"), about(anomaly), anomaly.code.to_owned(), plain(&anomaly.text)]
+        })
+        .collect();
+    cx.screen.lines(table::aligned(&rows));
+    if all.len() > TOLD {
+        cx.screen.line(format!("  and {} more; --output json has all", all.len() - TOLD));
+    }
+}
+
+fn about(anomaly: &Anomaly) -> String {
+    let parts = [&anomaly.tenant, &anomaly.objective, &anomaly.source];
+    parts.into_iter().flatten().map(|part| plain(part)).collect::<Vec<_>>().join(" ")
+}
+
+fn steps(cx: &Context<'_>, execution: &Execution) {
+    let paint = cx.screen.paint;
+    let rows: Vec<_> = execution
+        .steps
+        .iter()
+        .map(|step| {
+            let status = match step.status {
+                Status::Success => paint.good("success"),
+                Status::Warning => paint.careful("warning"),
+                Status::Failure => paint.bad("failure"),
+            };
+            let took = format!("{:.2}s", step.duration_ms as f64 / 1000.0);
+            vec![status, step.action.clone(), took, plain(&step.detail)]
+        })
+        .collect();
+    cx.screen.lines(table::aligned(&rows));
+    let hash = execution.hash.as_ref().map_or_else(String::new, |hash| format!("  audit hash {hash}"));
+    cx.screen.line(paint.quiet(&format!("{}  {:.2}s{hash}", execution.id, execution.took() as f64 / 1000.0)));
+}
+
+/// A text from outside on one line, without what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,140 @@
+//! Whole rounds by the command, against a real Prometheus with samples of the test's own.
+
+use std::fmt::Write as _;
+
+use canary_testkit::StoredPrometheus;
+
+use crate::testing::World;
+
+/// 2026-01-01, 12:00.
+const AT: u64 = 1_767_268_800;
+const INSTANT: &str = "2026-01-01T12:00:00Z";
+const STEP: u64 = 30;
+
+/// Counters of tenants over an hour and five minutes: `bad` of 1,000 requests fail within the last `recent` steps.
+fn samples(tenants: &[(&str, u64)]) -> String {
+    let mut text = String::new();
+    for (tenant, bad) in tenants {
+        let mut write = |name: &str, value: &dyn Fn(u64) -> u64| {
+            for step in 0..=130 {
+                let at = AT - (130 - step) * STEP;
+                writeln!(text, "{name}{{tenant=\"{tenant}\",version=\"v2.14.3\"}} {} {at}", value(step))
+                    .unwrap();
+            }
+        };
+        write("http_requests_total", &|step| step * 1000);
+        // It began two minutes ago: an hour's budget hardly shows it.
+        write("http_errors_total", &|step| step + step.saturating_sub(126) * bad);
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+fn policy(url: &str) -> String {
+    format!(
+        "version: sla/v1\nsources: [{{name: eu-1, kind: prometheus, url: \"{url}\"}}]\nobjectives:\n\
+         \x20 error_rate: {{kind: ratio, bad: 'http_errors_total{{version=\"$canary_version\"}}', total: http_requests_total, limit: \"0.010\"}}\n\
+         \x20 availability: {{kind: budget, of: error_rate, target: \"0.99\", max_burn: \"14.4\"}}\n\
+         decision: {{veto_tiers: [gold]}}\ntiers: {{gold: {{weight: 5}}}}\ntenants:\n\
+         \x20 acme: {{tier: gold, sources: [eu-1]}}\n"
+    ) + &(0..186).map(|i| format!("  t{i:03}: {{sources: [eu-1]}}\n")).collect::<String>()
+}
+
+fn world(url: &str) -> World {
+    let world = World::new();
+    std::fs::write(world.directory.path().join("sla.yaml"), policy(url)).unwrap();
+    world
+}
+
+fn fleet(acme: u64) -> String {
+    let names: Vec<String> = (0..186).map(|i| format!("t{i:03}")).collect();
+    let mut all = vec![("acme", acme)];
+    all.extend(names.iter().map(|name| (name.as_str(), 0)));
+    samples(&all)
+}
+
+const CHECK: &[&str] =
+    &["tenants", "check", "--canary-version", "v2.14.3", "--rollout-percentage", "10", "--at", INSTANT];
+
+/// Times, names of executions, ports, and hashes.
+fn stable(text: &str, url: &str) -> String {
+    let text = text.replace(url, "[URL]");
+    let mut stable = String::new();
+    for word in text.split_inclusive([' ', '\n', ',', '}', '"']) {
+        let bare = word.trim_end_matches([' ', '\n', ',', '}', '"']);
+        let rest = &word[bare.len()..];
+        let seconds = bare
+            .strip_suffix('s')
+            .is_some_and(|number| number.contains('.') && number.parse::<f64>().is_ok());
+        let shown = if bare.starts_with("canary-2026-01-01T12:00:00Z-") {
+            "[EXECUTION]".to_owned()
+        } else if bare.len() == 64 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            "[SHA256]".to_owned()
+        } else if seconds {
+            "[TOOK]".to_owned()
+        } else if let Some((key, _)) = bare.split_once("duration_ms\":") {
+            format!("{key}duration_ms\":[MS]")
+        } else {
+            bare.to_owned()
+        };
+        stable.push_str(&shown);
+        stable.push_str(rest);
+    }
+    // `":12` has its number in the next word.
+    let mut lines = String::new();
+    let mut parts = stable.split("duration_ms\":");
+    lines.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        lines.push_str("duration_ms\":[MS]");
+        lines.push_str(
+            part.strip_prefix("[MS]").unwrap_or(part).trim_start_matches(|c: char| c.is_ascii_digit()),
+        );
+    }
+    lines
+}
+
+#[test]
+fn a_slice_that_fails_halts_and_is_named() {
+    let Some(server) = StoredPrometheus::start(&fleet(250)) else { return };
+    let world = world(&server.url).arguments(CHECK);
+    insta::assert_snapshot!(stable(&world.run(), &server.url));
+    let mut json = CHECK.to_vec();
+    json.extend(["--output", "json"]);
+    insta::assert_snapshot!("as_json", stable(&world.again(&json).run(), &server.url));
+}
+
+#[test]
+fn a_fleet_that_keeps_its_promises_is_approved() {
+    let Some(server) = StoredPrometheus::start(&fleet(0)) else { return };
+    insta::assert_snapshot!(stable(&world(&server.url).arguments(CHECK).run(), &server.url));
+}
+
+#[test]
+fn a_policy_that_cannot_be_asked_is_told_and_decides_nothing() {
+    let Some(server) = StoredPrometheus::start(&fleet(0)) else { return };
+    let mut world = world(&server.url);
+    let mut text = String::new();
+    let bad = policy(&server.url)
+        .replace("total: http_requests_total", "total: 'http_requests_total{a=~\"(?=x)\"}'");
+    for (policy, arguments) in [
+        (policy(&server.url), &["tenants", "check"][..]),
+        (bad, CHECK),
+        (policy(&server.url).replace("limit: \"0.010\"", "limit: 0.010"), CHECK),
+        (policy(&server.url).replace("kind: prometheus", "kind: prometheus, bearer_token_file: gone"), CHECK),
+    ] {
+        std::fs::write(world.directory.path().join("sla.yaml"), policy).unwrap();
+        world = world.again(arguments);
+        text.push_str(&stable(&world.run(), &server.url));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_outage_of_all_sources_is_a_halt_in_bounded_time() {
+    // A listener that nobody accepts from: connections open and nothing comes.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut arguments = CHECK.to_vec();
+    arguments.extend(["--deadline", "500ms"]);
+    insta::assert_snapshot!(stable(&world(&url).arguments(&arguments).run(), &url));
+}
