@@ -13,6 +13,11 @@ def root(leaves):  # RFC 6962, section 2.1
     k = 1 << (len(leaves) - 1).bit_length() - 1
     return sha(b"\1" + root(leaves[:k]) + root(leaves[k:]))
 
+def kept(beside, decided):  # what a decision rests on, named by its digest
+    for name, key in ("evidence/{}.jsonl", "evidence_sha256"), ("policies/{}.json", "policy_sha256"), ("policies/{}.yaml", "policy_file_sha256"):
+        with open(os.path.join(beside, name.format(decided[key])), "rb") as file:
+            assert sha(file.read()).hex() == decided[key], file.name + " was changed"
+
 path, known, hashes, log = sys.argv[1], sys.argv[2:], [], None
 with open(path, "rb") as journal:
     for seq, line in enumerate(journal):
@@ -27,6 +32,7 @@ with open(path, "rb") as journal:
             assert value["seq"] == seq and value["prev"] == (hashes[-1].hex() if hashes else "0" * 64), "it does not follow"
             assert value["log"] == (log or value["log"]) and (hashes or value["kind"] == "genesis"), "it is of another journal"
             log = value["log"]; hashes.append(sha(body))
+            if value["kind"] == "decided": kept(os.path.dirname(path), value)
         except Exception as why: sys.exit(f"{path}: line {seq + 1}: {why}")
 head = os.path.splitext(path)[0] + ".head"
 if os.path.exists(head):  # its signature: openssl, see record.md

@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use crate::backend::Registry;
-use crate::commands::{self, Context, grants, listed, record, replay};
+use crate::commands::{self, Context, decided, grants, listed, record, replay};
 use crate::environment::Environment;
 use crate::error::{CommandError, ErrorKind};
 use crate::render::{Format, Screen, Terminal, clear_before_panics, line};
@@ -36,9 +36,11 @@ pub fn command() -> Command {
     };
     let told = |s: &Setting| matches!(s.section(), "notify") || matches!(s.flag, "service" | "pool");
     let judged = |s: &Setting| {
-        matches!(s.section(), "state" | "watch") || matches!(s.flag, "service" | "pool" | "canary" | "peers")
+        matches!(s.section(), "state" | "watch")
+            || matches!(s.flag, "service" | "pool" | "canary" | "peers" | "decision-log")
     };
-    let journal = |s: &Setting| matches!(s.section(), "state") || matches!(s.flag, "service" | "pool");
+    let journal =
+        |s: &Setting| matches!(s.section(), "state") || matches!(s.flag, "service" | "pool" | "decision-log");
     Command::new("canary-cli")
         .about("Ships a binary to a fleet, one node at a time, and takes it back when it is bad.")
         .version(env!("CARGO_PKG_VERSION"))
@@ -119,32 +121,37 @@ pub fn command() -> Command {
                         journal,
                     )
                     .arg(rollout_argument())
+                    .arg(decided::decisions_argument())
                     .arg(switch("all", "Shows every record")),
                 )
-                .subcommand(with_settings("list", "Lists the rollouts", journal))
+                .subcommand(decided::list_arguments(with_settings("list", "Lists the rollouts", journal)))
                 .subcommand(
                     with_settings(
                         "explain",
                         "Says why a rollout went as it did: the numbers, the bounds, the evidence; the last one if none is named",
                         journal,
                     )
-                    .arg(Arg::new("rollout").value_name("ROLLOUT").help("The rollout's id; see log list")),
+                    .arg(rollout_argument())
+                    .arg(decided::decisions_argument()),
                 )
                 .subcommand(record::verify_arguments(with_settings(
                     "verify",
                     "Checks that the journal is what was written: each line, the chain, the signed head, anchors from elsewhere",
                     journal,
                 )))
-                .subcommand(with_settings(
-                    "anchor",
-                    "Prints the last record's number and hash, to be kept where nobody who writes the journal can reach",
-                    journal,
-                ))
-                .subcommand(replay::arguments(with_settings(
+                .subcommand(
+                    with_settings(
+                        "anchor",
+                        "Prints the last record's number and hash, to be kept where nobody who writes the journal can reach",
+                        journal,
+                    )
+                    .arg(decided::decisions_argument()),
+                )
+                .subcommand(decided::replay_arguments(replay::arguments(with_settings(
                     "replay",
                     "Decides recorded rollouts once more from their evidence: the same must come out",
                     judged,
-                )))
+                ))))
                 .subcommand(record::rotate_arguments(with_settings(
                     "rotate-key",
                     "Has another key sign the journal's head from here on; both keys sign that",

@@ -3,10 +3,12 @@
 pub mod backend;
 pub mod cli;
 mod commands;
+mod decisions;
 pub mod environment;
 pub mod error;
 mod program;
 pub mod render;
+mod rounds;
 pub mod settings;
 mod telemetry;
 mod telling;

@@ -1,6 +1,7 @@
 //! From settings to live backends. Nothing is connected here but to ask for the nodes' addresses.
 
 mod database;
+mod tenants;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +43,8 @@ impl Fleet {
     pub async fn of(settings: &Settings) -> Result<Self, CommandError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let connected = settings.backend.connect(settings).await?;
-        let checks = database::release_checks(settings);
+        let mut checks = database::release_checks(settings);
+        checks.extend(tenants::release_check(settings));
         let mut fleet =
             Self { connected, prometheus: None, source: None, checks, source_problem: None, clock };
         if settings.spec.watch.is_some() {

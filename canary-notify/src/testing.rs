@@ -128,6 +128,7 @@ pub(crate) fn decided(decision: Decision) -> Decided {
         rollout: None,
         artifact: None,
         ruling,
+        policy_file_sha256: Digest::of(b"policy's file"),
         policy_commit: None,
         evidence_sha256: Digest::of(b"evidence"),
         supersedes: None,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use canary_core::fleet::Digest;
 use canary_core::journal::{
-    Entry, FileJournal, Head, Known, Line, Mark, RolloutId, Seal, Tree, Writer, head_path,
+    Decided, Decision, Entry, FileJournal, Head, Known, Line, Mark, RolloutId, Ruling, Seal, Tree, Writer,
+    head_path,
 };
 use canary_core::time::Timestamp;
 use canary_core::traits::{Clock, Journal as _, JournalError, SystemClock};
@@ -38,9 +39,49 @@ fn open(path: &Path, byte: u8) -> Result<FileJournal, JournalError> {
     FileJournal::open_sealed(path, &writer, [byte; 16], clock(), seal(byte))
 }
 
-fn entry(i: usize) -> Entry {
+/// What journals hold that are attacked, each by its file's name: rollouts and decisions.
+type Journals = (&'static str, fn(usize) -> Entry);
+const JOURNALS: [Journals; 2] = [("journal.jsonl", refused), ("decisions.jsonl", decided)];
+
+fn refused(i: usize) -> Entry {
     let rollout = RolloutId::new(Timestamp::from_millis(0), 7);
     Entry::Refused { rollout, actor: "anna".into(), reasons: vec![format!("reason {i}")] }
+}
+
+fn decided(i: usize) -> Entry {
+    let ruling = Ruling {
+        at_ms: 1_795_357_930_000 + i as u64,
+        version: Some("v2.14.3".to_owned()),
+        percentage: Some(10),
+        policy_sha256: Digest::of(b"policy"),
+        decision: Decision::Halt,
+        score_ppm: None,
+        lo_ppm: 949_000,
+        hi_ppm: 981_000,
+        threshold_ppm: 950_000,
+        tenants: 187,
+        breached: 1,
+        unknown: 3,
+        gaps: [("stale".to_owned(), 3)].into(),
+        worst: Vec::new(),
+        reasons: vec!["may_be_too_low".to_owned()],
+        sources: Vec::new(),
+    };
+    Entry::Decided(Box::new(Decided {
+        execution: format!("round-{i}"),
+        rollout: None,
+        artifact: None,
+        ruling,
+        policy_file_sha256: Digest::of(b"the policy's file"),
+        policy_commit: None,
+        evidence_sha256: Digest::of(&i.to_be_bytes()),
+        supersedes: None,
+        actor: "anna".to_owned(),
+        reason: Some(format!("reason {i}")),
+        host: "h".to_owned(),
+        pid: 1,
+        engine: "0".to_owned(),
+    }))
 }
 
 /// A journal as the program writes it, with copies of the file and its head as they were at [`CUT`].
@@ -52,9 +93,9 @@ struct Site {
     anchors: Vec<(u64, Digest)>,
 }
 
-async fn site() -> Site {
+async fn site((name, entry): Journals) -> Site {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("journal.jsonl");
+    let path = dir.path().join(name);
     let journal = open(&path, 1).unwrap();
     let (mut early, mut anchors) = (String::new(), Vec::new());
     for i in journal.records().await.unwrap().len()..RECORDS {
@@ -225,10 +266,12 @@ fn found(site: &Site, (lines, head): &Left, measure: &str) -> bool {
 
 #[tokio::test]
 async fn what_each_measure_finds() {
-    let site = site().await;
-    for (attack, left, finds) in attacks(&site) {
-        for (measure, expected) in MEASURES.iter().zip(finds) {
-            assert_eq!(found(&site, &left, measure), expected, "{attack}: {measure}");
+    for journals in JOURNALS {
+        let site = site(journals).await;
+        for (attack, left, finds) in attacks(&site) {
+            for (measure, expected) in MEASURES.iter().zip(finds) {
+                assert_eq!(found(&site, &left, measure), expected, "{}: {attack}: {measure}", journals.0);
+            }
         }
     }
 }
@@ -236,8 +279,8 @@ async fn what_each_measure_finds() {
 /// What a writer does that finds what an attacker left: it goes on, or it refuses and changes nothing.
 #[tokio::test]
 async fn a_writer_refuses_what_was_signed_otherwise() {
-    for attack in 0..12 {
-        let site = site().await;
+    for (attack, journals) in (0..12).flat_map(|attack| JOURNALS.map(|journals| (attack, journals))) {
+        let site = site(journals).await;
         let (name, (lines, head), finds) = attacks(&site).swap_remove(attack);
         if lines.is_empty() {
             fs::remove_file(&site.path).unwrap();
@@ -257,4 +300,35 @@ async fn a_writer_refuses_what_was_signed_otherwise() {
             assert_eq!((fs::read(&site.path).ok(), fs::read(head_path(&site.path)).ok()), before, "{name}");
         }
     }
+}
+
+/// Every byte of a record of decisions that is flipped is found; of a last record that is cut at any byte nobody goes on, since each decision
+/// is signed at once.
+#[tokio::test]
+async fn every_flip_and_every_cut_of_decisions_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("decisions.jsonl");
+    let journal = open(&path, 1).unwrap();
+    for i in 0..2 {
+        journal.append(decided(i)).await.unwrap();
+    }
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&path, bytes).unwrap();
+        assert!(verify(&path, &[], Some(key(1))).unwrap().is_err(), "byte {at}");
+    }
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for cut in last..whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(verify(&path, &[], Some(key(1))).unwrap().is_err(), "cut at {cut}");
+        let error = open(&path, 1).unwrap_err();
+        assert!(matches!(error, JournalError::Head { .. }), "cut at {cut}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), &whole[..cut], "it was written to");
+    }
+    fs::write(&path, &whole).unwrap();
+    assert!(verify(&path, &[], Some(key(1))).unwrap().is_ok());
+    drop(open(&path, 1).unwrap());
 }

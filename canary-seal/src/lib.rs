@@ -10,6 +10,7 @@
 mod anchor;
 mod checkpoint;
 mod custody;
+mod kept;
 mod key;
 mod note;
 mod verify;
@@ -20,5 +21,6 @@ mod attacks;
 pub use anchor::{AnchorError, anchors};
 pub use checkpoint::Ed25519Seal;
 pub use custody::handover;
+pub use kept::{Kept, KeptError, KeptKind};
 pub use key::{Fingerprint, KeyError, SigningKey};
 pub use verify::{Finding, HeadState, Sealed, Verification, VerifyError, verify};

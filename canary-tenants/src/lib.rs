@@ -5,5 +5,6 @@ pub mod evidence;
 pub mod gap;
 pub mod policy;
 pub mod probe;
+pub mod replay;
 pub mod round;
 pub mod source;

@@ -6,7 +6,7 @@ use canary_core::journal::RolloutId;
 use canary_core::traits::{JournalError, SystemClock};
 
 use super::journal::explain;
-use super::{Context, signals};
+use super::{Context, heart, signals};
 use crate::error::CommandError;
 
 impl Context<'_> {
@@ -25,11 +25,13 @@ pub(super) async fn conduct(
 ) -> Result<Report, CommandError> {
     let (actor, screen) = (cx.settings.actor.clone(), cx.screen.clone());
     let _signals = signals::listen(control.clone(), actor, screen, cx.telling.clone())?;
+    let heart = heart::begin(cx, rollout).await;
     let (inbox, clock) = (cx.inbox(), SystemClock::new());
     let ended = tokio::select! {
         ended = engine => ended,
         never = inbox.attend(rollout, control, &clock) => match never {},
     };
     inbox.clear(control);
+    heart::end(cx, rollout, heart).await;
     ended.map_err(|error| explain(&error))
 }

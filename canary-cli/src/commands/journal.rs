@@ -1,6 +1,6 @@
 //! The journal's place, and what its errors mean to a person.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Context, random};
 use crate::backend::haproxy_incus;
+use crate::decisions::next_key;
 use crate::error::{CommandError, ErrorKind, chain};
 use crate::settings::Key;
 
@@ -152,11 +153,6 @@ impl Context<'_> {
             nodes: self.settings.spec.nodes().cloned().collect(),
         }
     }
-}
-
-/// Where the next key waits until the journal names it.
-pub(super) fn next_key(path: &Path) -> PathBuf {
-    path.with_extension("key-next")
 }
 
 /// A journal's error with what to do about it.

@@ -3,11 +3,13 @@
 mod ask;
 mod conduct;
 pub(crate) mod contract;
+pub(crate) mod decided;
 pub(crate) mod demo;
 mod doctor;
 mod examine;
 mod gate;
 pub(crate) mod grants;
+mod heart;
 pub(crate) mod init;
 mod journal;
 mod keep;
@@ -57,12 +59,17 @@ pub(crate) struct Context<'a> {
 /// Runs a command; the result is the exit code.
 pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Result<u8, CommandError> {
     if name == "log" {
+        if let Some((name, matches)) = matches.subcommand()
+            && let Some(result) = decided::run(&cx, name, matches)
+        {
+            return result;
+        }
         return match matches.subcommand() {
             Some(("show", matches)) => log::show(&cx, matches),
             Some(("list", _)) => log::list(&cx),
             Some(("explain", matches)) => log::explain(&cx, matches),
             Some(("verify", matches)) => record::check(&cx, matches),
-            Some(("anchor", _)) => record::anchor(&cx),
+            Some(("anchor", matches)) => record::anchor(&cx, matches),
             Some(("replay", matches)) => replay::run(&cx, matches),
             Some(("rotate-key", matches)) => runtime()?.block_on(record::rotate(&cx, matches)),
             other => Err(CommandError::bug(format!("no command handles log {other:?}"))),

@@ -14,8 +14,10 @@ use clap::builder::{PathBufValueParser, ValueHint};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
-use super::journal::{explain, next_key};
+use super::decided::{check_kept, decisions_argument};
+use super::journal::explain;
 use super::{Context, random};
+use crate::decisions::{DecisionLog, next_key};
 use crate::error::{CommandError, ErrorKind, chain};
 use crate::render::line;
 
@@ -34,6 +36,9 @@ fn file(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 pub(crate) fn verify_arguments(command: Command) -> Command {
     command
         .arg(file("journal", "JOURNAL", "The journal's file; without it, the service's"))
+        .arg(
+            decisions_argument().conflicts_with("journal"),
+        )
         .arg(
             file("anchor", "FILE", "What was noted of it elsewhere: lines of `log anchor`, JSON with seq and hash, a checkpoint, a copy; - for standard input")
                 .long("anchor")
@@ -59,7 +64,14 @@ pub(crate) fn rotate_arguments(command: Command) -> Command {
 /// Verifies a journal, its head and its keys, and holds it against anchors.
 pub(super) fn check(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
     let at = |path: &PathBuf| cx.environment.directory.join(path);
-    let journal = matches.get_one("journal").map_or_else(|| cx.journal_path(), at);
+    let own = || {
+        if matches.get_flag("decisions") {
+            DecisionLog::of(&cx.settings).path().to_owned()
+        } else {
+            cx.journal_path()
+        }
+    };
+    let journal = matches.get_one("journal").map_or_else(own, at);
     let marks = marks(cx, matches)?;
     let trusted = match matches.get_one::<Fingerprint>("key") {
         Some(key) => Some(*key),
@@ -82,7 +94,8 @@ pub(super) fn check(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comman
     };
     match found {
         Ok(found) => {
-            show(cx, &journal, &found);
+            let decisions = check_kept(&journal)?;
+            show(cx, &journal, &found, decisions);
             Ok(0)
         }
         Err(finding) if cx.screen.json() => {
@@ -114,7 +127,7 @@ fn damaged(journal: &Path, finding: &Finding) -> CommandError {
     CommandError::new(ErrorKind::Damaged, message, hint)
 }
 
-fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
+fn show(cx: &Context<'_>, path: &Path, found: &Verification, decisions: usize) {
     let Verification { journal, head } = found;
     let last = journal.records - 1;
     if cx.screen.json() {
@@ -128,6 +141,7 @@ fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
             "journal": path, "log": journal.log, "records": journal.records, "seq": last, "hash": journal.hash,
             "root": journal.root, "from": journal.span.0, "to": journal.span.1, "head": head,
             "anchors": journal.marks - u64::from(!head.is_null()), "set_back": journal.set_back,
+            "decisions": decisions,
         });
         cx.screen.line(line("verified", what));
         return;
@@ -160,6 +174,9 @@ fn show(cx: &Context<'_>, path: &Path, found: &Verification) {
     let anchors = journal.marks - u64::from(matches!(head, HeadState::Signed(_)));
     if anchors > 0 {
         lines.push(format!("  anchors  {anchors}, all as they were noted"));
+    }
+    if decisions > 0 {
+        lines.push(format!("  decisions  {decisions}, each with its evidence and its policy as they were"));
     }
     if journal.set_back > 0 {
         lines.push(format!(
@@ -207,10 +224,15 @@ fn own_key(cx: &Context<'_>, other: bool) -> Result<Option<Fingerprint>, Command
 }
 
 /// Prints the last record's number and hash, to be kept elsewhere.
-pub(super) fn anchor(cx: &Context<'_>) -> Result<u8, CommandError> {
-    let records = cx.read_journal()?.records;
+pub(super) fn anchor(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
+    let (path, records) = if matches.get_flag("decisions") {
+        let log = DecisionLog::of(&cx.settings);
+        (log.path().to_owned(), log.read().map_err(|error| error.explain())?.records)
+    } else {
+        (cx.journal_path(), cx.read_journal()?.records)
+    };
     let Some(anchor) = records.last().map(Anchor::from) else {
-        let message = format!("{} has no record yet", cx.journal_path().display());
+        let message = format!("{} has no record yet", path.display());
         return Err(CommandError::usage(
             message,
             "name the right service or state directory (CANARY_SERVICE, CANARY_STATE_DIR)",
@@ -234,6 +256,10 @@ pub(super) async fn rotate(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8,
         let message = format!("{} holds the key that signs already", place.display());
         return Err(CommandError::usage(message, "name another file with --to"));
     }
+    // The record of decisions comes first: until the journal names the new key, the old one is kept.
+    let (decisions, before, after) = (DecisionLog::of(&cx.settings), old.clone(), new.clone());
+    let handed = tokio::task::spawn_blocking(move || decisions.hand_over(&before, &after)).await;
+    handed.map_err(|error| CommandError::bug(error.to_string()))?.map_err(|error| error.explain())?;
     let log = open.records.first().map_or("", |record| record.log.as_str());
     let said = handover(log, &old, &new);
     let seal = Arc::new(Ed25519Seal::new(new.clone()));

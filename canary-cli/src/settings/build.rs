@@ -18,7 +18,7 @@ use super::table::Key;
 use super::values::Given as _;
 use super::{
     IncusEndpoint, IncusSettings, MigrationSettings, NotifySettings, Settings, SourceSettings,
-    TelemetrySettings,
+    TelemetrySettings, TenantsSettings,
 };
 use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
@@ -53,6 +53,13 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
         incus: incus(&layers, environment),
         source: source(&layers, environment),
         database: database::build(&layers, environment, nodes),
+        tenants: TenantsSettings {
+            policy: path(Key::TenantsPolicy),
+            version: layers.text(Key::TenantsVersion),
+            decision_log: path(Key::TenantsDecisionLog)
+                .unwrap_or_else(|| service_dir.join("decisions.jsonl")),
+            host: environment.host.clone(),
+        },
         migrations: MigrationSettings {
             dir: path(Key::MigrationsDir).given(),
             dir_named: layers.is_written(Key::MigrationsDir),

@@ -85,6 +85,8 @@ pub struct Settings {
     pub source: SourceSettings,
     /// The live schemas to check.
     pub database: DatabaseSettings,
+    /// What tenants were promised.
+    pub tenants: TenantsSettings,
     /// The migrations to judge.
     pub migrations: MigrationSettings,
     /// The directory of the journals.
@@ -101,6 +103,19 @@ pub struct Settings {
     pub telemetry: TelemetrySettings,
     /// Every setting with its origin.
     pub layers: Layers,
+}
+
+/// What tenants were promised, and where it is recorded how that was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantsSettings {
+    /// The policy; without it no watch decides by tenants.
+    pub policy: Option<PathBuf>,
+    /// The release, as the metrics name it.
+    pub version: Option<String>,
+    /// The record of decisions.
+    pub decision_log: PathBuf,
+    /// This host's name, for the record.
+    pub host: String,
 }
 
 /// A fleet of processes of this host.

@@ -428,6 +428,15 @@ settings! {
     DatabasePoolUtilisation = "database.pool_utilisation", "CANARY_DATABASE_POOL_UTILISATION", "database-pool-utilisation",
         Kind::Count { min: 1, max: 100 }, Computed("the contract's, else 80");
 
+    /// The policy with what tenants were promised (sla/v1); with it, every probe of a watch decides by it as well.
+    TenantsPolicy = "tenants.policy", "CANARY_TENANTS_POLICY", "tenants-policy", Kind::File, Unset;
+    /// What stands for $canary_version in the policy: the release, as the metrics name it.
+    TenantsVersion = "tenants.version", "CANARY_TENANTS_VERSION", "tenants-version", Kind::Words,
+        Computed("the revision the release was built from, where that is known");
+    /// The record of decisions; what they rest on lies in evidence/ and policies/ beside it.
+    TenantsDecisionLog = "tenants.decision_log", "CANARY_DECISION_LOG", "decision-log", Kind::File,
+        Computed("decisions.jsonl, in the service's own directory in state.dir");
+
     /// The directory of the journals.
     StateDir = "state.dir", "CANARY_STATE_DIR", "state-dir", Kind::File,
         Computed("/var/lib/canary for root, else $XDG_STATE_HOME/canary or ~/.local/state/canary");

@@ -143,27 +143,29 @@ pub(super) fn release_checks(settings: &Settings) -> Vec<Arc<dyn ReleaseCheck>> 
         Ok(Some(config)) => vec![Arc::new(SchemaChecks::new(config))],
         Err(error) => {
             let why = error.problems.into_iter().next().map(|problem| problem.message).unwrap_or_default();
-            vec![Arc::new(Unusable { why })]
+            vec![Arc::new(Unusable { name: "schema", about: "live schemas", why })]
         }
     }
 }
 
 /// A check that could not be set up.
 #[derive(Debug)]
-struct Unusable {
-    why: String,
+pub(super) struct Unusable {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) why: String,
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("live schemas")
+        f.write_str(self.about)
     }
 }
 
 #[async_trait]
 impl ReleaseCheck for Unusable {
     fn name(&self) -> &str {
-        "schema"
+        self.name
     }
 
     async fn check(&self, _: &CheckAsk) -> Result<CheckReport, BackendError> {

@@ -129,6 +129,8 @@ pub struct Decided {
     /// What was decided, and by which numbers.
     #[serde(flatten)]
     pub ruling: Ruling,
+    /// The SHA-256 of the policy's file as it was written: `policies/<it>.yaml` beside the journal.
+    pub policy_file_sha256: Digest,
     /// The commit that the policy's file is of, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_commit: Option<String>,

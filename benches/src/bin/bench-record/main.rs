@@ -1,6 +1,8 @@
-//! Measures the record: how fast a journal is verified, what a signed head costs a writer.
+//! Measures the record: how fast a journal is verified, what a signed head costs a writer, how fast decisions are decided again.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
+
+mod replay;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -94,5 +96,12 @@ async fn main() -> anyhow::Result<()> {
     let sealed =
         FileJournal::open_sealed(directory.path().join("sealed.jsonl"), &writer, [2; 16], clock, seal)?;
     println!("append   and its head signed: {:.2} ms", append(&sealed).await?.as_secs_f64() * 1e3);
+    let decisions = (records / 100).max(1);
+    let again = replay::replay(directory.path(), decisions)?;
+    println!(
+        "replay   {decisions} decisions of {} tenants: {:.0} ms",
+        replay::TENANTS,
+        again.as_secs_f64() * 1e3
+    );
     Ok(())
 }

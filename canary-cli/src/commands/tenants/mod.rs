@@ -103,7 +103,7 @@ fn file(matches: &ArgMatches, id: &str) -> PathBuf {
 }
 
 /// The text of a file that was named on the command line.
-fn text(cx: &Context<'_>, path: &Path) -> Result<String, CommandError> {
+pub(crate) fn text(cx: &Context<'_>, path: &Path) -> Result<String, CommandError> {
     use std::io::Read as _;
     let failed = |error: std::io::Error| {
         let hint = "name the policy; docs/tenants.md shows one";
@@ -132,7 +132,7 @@ fn policy_at(cx: &Context<'_>, path: &Path, at: Timestamp) -> Result<Policy, Com
 }
 
 /// Everything that is wrong with a file, as `file:line:column: what`.
-fn refused(error: &PolicyError) -> CommandError {
+pub(crate) fn refused(error: &PolicyError) -> CommandError {
     let told = error
         .problems
         .iter()

@@ -44,6 +44,7 @@ fn decided() -> Decided {
         rollout: Some(RolloutId::new(Timestamp::from_millis(0), 7)),
         artifact: Some(Digest::of(b"binary")),
         ruling,
+        policy_file_sha256: Digest::of(b"policy's file"),
         policy_commit: None,
         evidence_sha256: Digest::of(b"evidence"),
         supersedes: Some(2),

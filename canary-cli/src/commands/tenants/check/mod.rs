@@ -1,7 +1,6 @@
 //! `tenants check`: one round over all tenants, decided and written down.
 
 mod execution;
-mod measure;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -18,8 +17,8 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use super::{file, policy_at};
 use crate::commands::{Context, random};
 use crate::error::{CommandError, ErrorKind, Problem};
+use crate::rounds::{Question, measured, sources};
 use execution::{Execution, Status};
-use measure::{Question, measured};
 
 /// How long all sources together may take unless it is said.
 const DEADLINE: &str = "60s";
@@ -96,8 +95,9 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
         // proof: clap has a default for it.
         limit: matches.get_one::<Duration>("deadline").copied().unwrap_or(Duration::from_secs(60)),
     };
-    let sources = measure::sources(cx, &policy, &path)?;
-    let evidence = measured(cx, &policy, &sources, &question).await;
+    let beside = cx.environment.directory.join(&path);
+    let sources = sources(&policy.file, beside.parent().unwrap_or(&cx.environment.directory))?;
+    let evidence = measured(&policy, &sources, &question, |told| cx.screen.note(told)).await;
     refused(&evidence)?;
     execution.connected(&policy, &evidence);
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! Asks all sources of a policy at once, each within the deadline.
+//! One round over all tenants: every source of a policy asked at once, each within the deadline.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,11 +7,10 @@ use std::time::Duration;
 use canary_core::time::Timestamp;
 use canary_prom::PrometheusTenants;
 use canary_tenants::evidence::{Before, Evidence};
-use canary_tenants::policy::{Policy, Source};
+use canary_tenants::policy::{Policy, PolicyFile, Source};
 use canary_tenants::source::{SourceReply, TenantSource};
 use tokio::task::JoinSet;
 
-use crate::commands::Context;
 use crate::error::{CommandError, chain};
 
 /// The largest token that is read.
@@ -21,42 +20,42 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// What a round is about.
 #[derive(Debug, Clone)]
-pub(in crate::commands) struct Question {
+pub(crate) struct Question {
     /// The one instant of evaluation.
-    pub(in crate::commands) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// The release.
-    pub(in crate::commands) version: Option<String>,
+    pub(crate) version: Option<String>,
     /// How much of the traffic it has.
-    pub(in crate::commands) percentage: Option<u64>,
+    pub(crate) percentage: Option<u64>,
     /// What the round before left.
-    pub(in crate::commands) before: Before,
+    pub(crate) before: Before,
     /// How long the sources may take, all at once.
-    pub(in crate::commands) limit: Duration,
+    pub(crate) limit: Duration,
 }
 
-/// The sources of a policy, set up; nothing is connected to. `path` is the policy's file: tokens lie beside it.
-pub(in crate::commands) fn sources(
-    cx: &Context<'_>,
-    policy: &Policy,
-    path: &Path,
+/// The sources of a policy, set up; nothing is connected to. Tokens lie in `directory`, which is the policy's.
+///
+/// # Errors
+/// A source that cannot be used, with its place in the policy.
+pub(crate) fn sources(
+    file: &PolicyFile,
+    directory: &Path,
 ) -> Result<Vec<Arc<dyn TenantSource>>, CommandError> {
-    let beside = cx.environment.directory.join(path);
-    let directory = beside.parent().unwrap_or(&cx.environment.directory);
-    policy.file.sources.iter().map(|source| one(policy, source, directory)).collect()
+    file.sources.iter().map(|source| one(file, source, directory)).collect()
 }
 
-fn one(policy: &Policy, source: &Source, directory: &Path) -> Result<Arc<dyn TenantSource>, CommandError> {
-    let file = &policy.file.file;
+fn one(file: &PolicyFile, source: &Source, directory: &Path) -> Result<Arc<dyn TenantSource>, CommandError> {
+    let place = format!("{}:{}", file.file, source.at);
     let token = match &source.bearer_token_file {
         Some(name) => Some(token(&directory.join(name)).map_err(|why| {
-            let message = format!("{file}:{}: bearer_token_file of source {}: {why}", source.at, source.name);
+            let message = format!("{place}: bearer_token_file of source {}: {why}", source.name);
             CommandError::usage(message, "name a file beside the policy that this user may read")
         })?),
         None => None,
     };
-    let made = PrometheusTenants::new(source, &policy.file.tenant_label, token.as_deref());
+    let made = PrometheusTenants::new(source, &file.tenant_label, token.as_deref());
     let made = made.map_err(|error| {
-        let message = format!("{file}:{}: source {}: {}", source.at, source.name, chain(&error));
+        let message = format!("{place}: source {}: {}", source.name, chain(&error));
         CommandError::usage(message, "mend the source")
     })?;
     Ok(Arc::new(made))
@@ -66,23 +65,20 @@ fn token(path: &Path) -> Result<String, String> {
     use std::io::Read as _;
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
     let mut text = String::new();
-    std::fs::File::open(path)
-        .map_err(failed)?
-        .take(LONGEST_TOKEN)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(LONGEST_TOKEN).read_to_string(&mut text).map_err(failed)?;
     match text.trim() {
         "" => Err(format!("{} is empty", path.display())),
         token => Ok(token.to_owned()),
     }
 }
 
-/// Asks every source; one that does not answer in time, or breaks, is down.
-pub(in crate::commands) async fn measured(
-    cx: &Context<'_>,
+/// Asks every source; one that does not answer in time, or breaks, is down. `note` hears how far it is.
+pub(crate) async fn measured(
     policy: &Policy,
     sources: &[Arc<dyn TenantSource>],
     question: &Question,
+    note: impl Fn(&str),
 ) -> Evidence {
     let mut asking = JoinSet::new();
     for (i, source) in sources.iter().enumerate() {
@@ -92,17 +88,13 @@ pub(in crate::commands) async fn measured(
         asking.spawn(async move {
             let limit = ask.limit + GRACE;
             let read = tokio::time::timeout(limit, source.read(&ask)).await;
-            (
-                i,
-                read.unwrap_or_else(|_| {
-                    SourceReply::down(format!("no answer within {} s", limit.as_secs_f64()))
-                }),
-            )
+            let late = |_| SourceReply::down(format!("no answer within {} s", limit.as_secs_f64()));
+            (i, read.unwrap_or_else(late))
         });
     }
     let mut replies: Vec<Option<SourceReply>> = vec![None; sources.len()];
     let mut tenants = 0;
-    cx.screen.note(&format!("asks {} source(s) for {} tenant(s)", sources.len(), policy.tenants.len()));
+    note(&format!("asks {} source(s) for {} tenant(s)", sources.len(), policy.tenants.len()));
     while let Some(ended) = asking.join_next().await {
         let Ok((i, reply)) = ended else { continue };
         tenants += reply.found.len();
@@ -110,8 +102,7 @@ pub(in crate::commands) async fn measured(
             *slot = Some(reply);
         }
         let answered = replies.iter().flatten().count();
-        cx.screen
-            .note(&format!("{answered} of {} source(s) answered, with {tenants} tenant(s)", sources.len()));
+        note(&format!("{answered} of {} source(s) answered, with {tenants} tenant(s)", sources.len()));
     }
     let broken = || SourceReply::down("the reading of it broke off: a bug in canary");
     let named = sources.iter().zip(replies);
