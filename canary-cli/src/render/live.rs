@@ -93,6 +93,15 @@ impl Live {
         self.tick(state);
     }
 
+    /// Says how far that has come; for how long it goes on is counted from the first word about it.
+    pub(super) fn progress(&self, text: &str) {
+        let mut state = self.state();
+        let since = state.note.as_ref().map_or_else(Instant::now, |(_, since)| *since);
+        state.note = Some((text.to_owned(), since));
+        state.draw(&[]);
+        self.tick(state);
+    }
+
     /// Says what else goes on during a rollout; shown with the next drawing.
     pub(super) fn beside(&self, text: String) {
         self.state().beside = Some(text);

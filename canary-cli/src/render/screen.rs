@@ -104,6 +104,15 @@ impl Screen {
         }
     }
 
+    /// On a terminal, says how far what is going on has come; during a rollout below its view.
+    pub fn progress(&self, text: &str) {
+        match &self.out {
+            Out::Live(live) if live.viewing() => live.beside(text.to_owned()),
+            Out::Live(live) => live.progress(text),
+            Out::Lines(_) => {}
+        }
+    }
+
     /// On a terminal, says below the view of a rollout what else goes on.
     pub fn beside(&self, text: String) {
         if let Out::Live(live) = &self.out {
