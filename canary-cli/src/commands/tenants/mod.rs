@@ -5,6 +5,7 @@ mod convert;
 mod diff;
 mod explain;
 mod lint;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,13 @@ pub(crate) fn command(
                 .arg(Arg::new("tenant").value_name("TENANT").required(true).help("The tenant's name"))
                 .arg(option()),
         )
+        .subcommand(probe::arguments(
+            base(
+                "probe",
+                "Asks every tenant's own endpoint once, and says who answers as promised; decides nothing",
+            ),
+            option(),
+        ))
         .subcommand(
             base("diff", "Shows for which tenants another policy changes what")
                 .arg(policy("from", "The policy before").required(true))
@@ -88,6 +96,7 @@ pub(super) fn run(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandE
             explain::explain(cx, &file(matches, "sla"), tenant)
         }
         Some(("diff", matches)) => diff::diff(cx, &file(matches, "from"), &file(matches, "to")),
+        Some(("probe", matches)) => probe::probe(cx, matches),
         Some(("import", matches)) => {
             let files = matches.get_many::<PathBuf>("from").unwrap_or_default();
             convert::import(cx, &files.cloned().collect::<Vec<_>>())
