@@ -214,7 +214,7 @@ fn init() -> Command {
 }
 
 fn report(shown: impl Fn(&Setting) -> bool) -> Command {
-    with_settings("report", "Writes one rollout as a page or a message, the last one if none is named", shown)
+    with_settings("report", "Writes one rollout, or one decision by tenants, as a page or a message; the last one if none is named", shown)
         .arg(rollout_argument())
         .arg(
             Arg::new("format")
@@ -225,8 +225,9 @@ fn report(shown: impl Fn(&Setting) -> bool) -> Command {
                 .help("A self-contained page, or a short Markdown message"),
         )
         .arg(to_argument(
-            "The file to write, - for standard output [default: canary-report-ROLLOUT.html, - for md]",
+            "The file to write, - for standard output [default: canary-report-ID.html, - for md]",
         ))
+        .arg(decided::decisions_argument())
         .arg(switch("force", "Writes over a file that is there"))
 }
 

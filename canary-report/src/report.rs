@@ -10,6 +10,7 @@ use canary_core::time::Timestamp;
 use canary_core::traits::Review;
 
 use crate::evidence::Evidence;
+use crate::tenants::TenantDecision;
 use crate::timeline::{Row, Timeline};
 use crate::track::{Track, Tracks};
 use crate::{html, markdown, sentences};
@@ -40,6 +41,8 @@ pub struct Report<'a> {
     pub(crate) evidence: Evidence<'a>,
     /// When the way back began.
     pub(crate) back: Option<Timestamp>,
+    /// The last decision by tenants.
+    pub(crate) tenants: Option<&'a TenantDecision>,
 }
 
 impl<'a> Report<'a> {
@@ -90,6 +93,7 @@ impl<'a> Report<'a> {
             compared: None,
             evidence: Evidence::default(),
             back: None,
+            tenants: None,
         }
     }
 
@@ -158,6 +162,13 @@ impl<'a> Report<'a> {
     #[must_use]
     pub const fn at_work(mut self, at_work: bool) -> Self {
         self.at_work = at_work;
+        self
+    }
+
+    /// The same with the last decision by tenants that its watch rests on; what recorded it is not the rollout's journal.
+    #[must_use]
+    pub const fn with_tenants(mut self, decision: Option<&'a TenantDecision>) -> Self {
+        self.tenants = decision;
         self
     }
 

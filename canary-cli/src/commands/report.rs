@@ -11,40 +11,64 @@ use clap::ArgMatches;
 use serde_json::json;
 
 use super::init::there_already;
-use super::{Context, log, status};
+use super::{Context, decided, log, status};
 use crate::error::{CommandError, ErrorKind};
 use crate::render::line;
 
 /// What stands for standard output where a file is named.
 const STDOUT: &str = "-";
 
-/// Writes the report of one rollout, the last one if none is named.
+/// What is written.
+pub(super) struct Made<'m> {
+    /// Whose it is, for the file's name.
+    pub(super) id: String,
+    pub(super) headline: String,
+    pub(super) html: &'m dyn Fn() -> String,
+    pub(super) markdown: &'m dyn Fn() -> String,
+}
+
+/// Writes the report of one rollout, the last one if none is named; or of one decision.
 pub(super) fn report(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
+    if matches.get_flag("decisions") {
+        return decided::report(cx, matches);
+    }
     let records = cx.read_journal()?.records;
     let id = log::named(cx, matches, &records)?;
     let service = cx.settings.spec.service.as_str();
-    let report = of(&records, id)?.of_service(service);
+    let tenants = decided::of_rollout(cx, id);
+    let report = of(&records, id)?.of_service(service).with_tenants(tenants.as_ref());
     let report = report.at_work(last_started(&records, id) && status::in_use(&cx.journal_path()));
+    let made = Made {
+        id: id.to_string(),
+        headline: report.headline(),
+        html: &|| report.html(),
+        markdown: &|| report.markdown(),
+    };
+    deliver(cx, matches, &made)
+}
+
+/// Writes it where the command line says.
+pub(super) fn deliver(cx: &Context<'_>, matches: &ArgMatches, made: &Made<'_>) -> Result<u8, CommandError> {
     let message = matches.get_one::<String>("format").is_some_and(|format| format == "md");
-    let text = if message { report.markdown() } else { report.html() };
+    let text = if message { (made.markdown)() } else { (made.html)() };
     let to = match matches.get_one::<PathBuf>("to") {
         Some(path) if path.as_os_str() == STDOUT => None,
         Some(path) => Some(path.clone()),
         None if message => None,
-        None => Some(file_name(id)),
+        None => Some(file_name(&made.id)),
     };
     if let Some(path) = &to {
         write(&cx.environment.directory.join(path), &text, matches.get_flag("force"))?;
     }
+    let (id, headline) = (&made.id, &made.headline);
     if cx.screen.json() {
         let text = to.is_none().then_some(text);
-        let headline = report.headline();
         cx.screen
             .line(line("report", json!({ "rollout": id, "file": to, "headline": headline, "text": text })));
         return Ok(0);
     }
     match &to {
-        Some(path) => cx.screen.line(format!("{}: {}", path.display(), report.headline())),
+        Some(path) => cx.screen.line(format!("{}: {headline}", path.display())),
         None => cx.screen.lines(text.lines()),
     }
     Ok(0)
@@ -61,12 +85,9 @@ fn last_started(records: &[Record], id: &RolloutId) -> bool {
 }
 
 /// Where the page of a rollout goes when no file is named. The id is the journal's word, which names no directory here.
-pub(super) fn file_name(id: &RolloutId) -> PathBuf {
+pub(super) fn file_name(id: &str) -> PathBuf {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    PathBuf::from(format!(
-        "canary-report-{}.html",
-        id.to_string().chars().take(80).map(safe).collect::<String>()
-    ))
+    PathBuf::from(format!("canary-report-{}.html", id.chars().take(80).map(safe).collect::<String>()))
 }
 
 /// Writes a whole file or none: a reader never sees half of it, and what was there is replaced only by force.
@@ -185,7 +206,6 @@ mod tests {
 
     #[test]
     fn the_name_of_a_page_stays_in_its_directory() {
-        let id = serde_json::from_str::<RolloutId>("\"../../etc/pass wd\"").unwrap();
-        assert_eq!(file_name(&id), Path::new("canary-report-______etc_pass_wd.html"));
+        assert_eq!(file_name("../../etc/pass wd"), Path::new("canary-report-______etc_pass_wd.html"));
     }
 }

@@ -8,6 +8,7 @@ mod writer;
 use canary_core::plan::Purpose;
 
 use crate::report::Report;
+use crate::tenants;
 use crate::words;
 
 pub(crate) use sections::{section, table};
@@ -22,6 +23,9 @@ pub(crate) fn page(report: &Report<'_>) -> String {
     let main = |html: &mut Html| {
         figures::slis(html, report);
         comparison::section(html, report);
+        if let Some(decision) = report.tenants {
+            tenants::of_rollout(html, decision);
+        }
         sections::timeline(html, report);
         sections::nodes(html, report);
         sections::gate(html, report);

@@ -9,4 +9,6 @@ mod message;
 mod page;
 mod sections;
 
+pub(crate) use sections::of_rollout;
+
 pub use decision::{Cell, Seal, Source, State, Tenant, TenantDecision, Verdict, Worst};

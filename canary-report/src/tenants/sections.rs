@@ -12,8 +12,36 @@ const ROWS: usize = 100;
 /// Characters of a warning at most.
 const LONGEST: usize = 300;
 
+/// The last decision of a rollout, in the rollout's page.
+pub(crate) fn of_rollout(html: &mut Html, decision: &TenantDecision) {
+    section(html, "The tenants", |html| {
+        html.tag("p", &[], |html| {
+            html.leaf("strong", decision.verdict.as_str());
+            html.text(&format!(
+                " {}, decided last, at {}: the score is {}, {} is needed; of {} {} are in breach and {} not all known.",
+                decision.subject,
+                decision.at,
+                interval(decision.score),
+                score(decision.threshold),
+                words::count(usize::try_from(decision.counted).unwrap_or(usize::MAX), "tenant"),
+                decision.breached,
+                decision.unknown
+            ));
+        });
+        html.leaf("p", &decision.reasons.join("; "));
+        if let Some(seal) = &decision.seal {
+            html.classed(
+                "p",
+                "quiet",
+                &format!("Record {} of {}, chain hash {}.", seal.seq, seal.log, seal.hash),
+            );
+        }
+    });
+    tenants(html, decision);
+}
+
 /// All that is known of the tenants.
-pub(crate) fn tenants(html: &mut Html, decision: &TenantDecision) {
+pub(super) fn tenants(html: &mut Html, decision: &TenantDecision) {
     match &decision.tenants {
         Some(tenants) => fleet(html, &Grid::of(tenants)),
         None => section(html, "Tenants × objectives", |html| {

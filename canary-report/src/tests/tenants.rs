@@ -4,7 +4,9 @@ use canary_core::time::Timestamp;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 use super::markup::Page;
+use super::story::Story;
 use super::strangers::harmless;
+use crate::Report;
 use crate::tenants::{Cell, Seal, Source, Tenant, TenantDecision, Verdict, Worst};
 
 const ONE: u64 = 1_000_000;
@@ -138,6 +140,31 @@ fn without_evidence_the_record_is_told() {
     );
     let none = TenantDecision { tenants: Some(Vec::new()), worst: Vec::new(), ..fleet(0) }.html();
     assert!(!none.contains("<svg"));
+}
+
+#[test]
+fn the_page_of_a_rollout_has_its_last_decision() {
+    let story = Story::rolled_back("");
+    let decision = fleet(70);
+    let report = Report::of(&story.records, &story.id).unwrap();
+    assert!(!report.html().contains("Tenants × objectives"));
+    let page = report.with_tenants(Some(&decision)).html();
+    let text = harmless(&page).text;
+    assert!(
+        text.contains(
+            "HALT v2.14.3 at 10 %, decided last, at 2024-01-15T14:32:10.123Z: the score is 0.942 to 0.981"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("of 70 tenants 4 are in breach and 11 not all known.")
+            && text.contains("Tenants × objectives"),
+        "{text}"
+    );
+    let ids: Vec<_> =
+        Page::read(&page).attributes().filter(|(key, _)| *key == "id").map(|(_, id)| id.to_owned()).collect();
+    let once: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(once.len(), ids.len(), "{ids:?}");
 }
 
 #[test]

@@ -306,8 +306,9 @@ fn quantile(buckets: &[(u64, u64)], q: u64) -> Result<u64, u64> {
     Err(start)
 }
 
-/// The score of a value: 1 up to the limit, 0 from twice the limit.
-pub(super) fn score(observed: u64, limit: u64) -> u64 {
+/// The score of a value, in ppm: 1 up to the limit, 0 from twice the limit.
+#[must_use]
+pub fn score(observed: u64, limit: u64) -> u64 {
     if observed <= limit {
         return ONE;
     }

@@ -11,4 +11,4 @@ mod tests;
 
 pub use bounds::rate_bounds;
 pub use code::GapCode;
-pub use judge::{Breach, Found, Judged, Measured, OPEN, Promise, judge};
+pub use judge::{Breach, Found, Judged, Measured, OPEN, Promise, judge, score};

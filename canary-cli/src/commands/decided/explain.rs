@@ -47,7 +47,7 @@ pub(super) fn explain(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comm
 }
 
 /// The round once more, for its reasons in words; or why it cannot be had.
-fn again(kept: &Kept, decided: &Decided) -> Result<(Policy, Round), String> {
+pub(super) fn again(kept: &Kept, decided: &Decided) -> Result<(Policy, Round), String> {
     let evidence = evidence(kept, decided).map_err(|error| crate::error::chain(&error))?;
     let text = kept.read(KeptKind::PolicyFile, decided.policy_file_sha256);
     let text = String::from_utf8(text.map_err(|error| crate::error::chain(&error))?);

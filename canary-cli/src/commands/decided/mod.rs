@@ -2,6 +2,7 @@
 
 mod explain;
 mod replay;
+mod report;
 mod verify;
 
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,7 @@ use crate::error::CommandError;
 use crate::render::{Lines, line, record_line, table, words};
 
 pub(crate) use replay::arguments as replay_arguments;
+pub(crate) use report::{of_rollout, report};
 pub(crate) use verify::check_kept;
 
 /// The switch that turns a command to decisions.

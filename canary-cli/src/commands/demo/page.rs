@@ -41,7 +41,7 @@ impl Page {
         let last = records.iter().rev().find_map(|record| record.entry.rollout());
         let Some(id) = last else { return Ok(None) };
         let page = report::of(&records, id)?.html();
-        let file = self.file.unwrap_or_else(|| report::file_name(id));
+        let file = self.file.unwrap_or_else(|| report::file_name(&id.to_string()));
         report::write(&self.directory.join(&file), &page, false)?;
         Ok(Some(file))
     }
