@@ -21,6 +21,7 @@ mod tests;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use next::{Next, next};
 pub use outcome::{AfterHold, FailureClass, Outcome};
@@ -39,6 +40,7 @@ use crate::traits::{
 };
 use answer::{Answer, Effect, answer, effect};
 use cx::{Evidence, StepCx, StepOutcome};
+use humantime::format_duration;
 use recorder::Recorder;
 use tracing::Instrument as _;
 
@@ -60,6 +62,10 @@ pub struct Backends {
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
+
+/// How long a gate may take. It keeps its own limits, one for each binary that runs and each kind of schema; this one ends what
+/// keeps none.
+pub const GATE_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Who wants it, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,22 +93,19 @@ impl Backends {
     /// Asks a gate, and records its answer.
     ///
     /// # Errors
-    /// [`JournalError`] when the answer cannot be recorded. A gate that cannot answer is an undecided review.
+    /// [`JournalError`] when the answer cannot be recorded. A gate that cannot answer, or has not after [`GATE_LIMIT`], is an
+    /// undecided review.
     pub async fn review(
         &self,
         gate: &dyn MigrationGate,
         release: &Release,
         order: &Order,
     ) -> Result<Review, JournalError> {
-        let review = match gate.review(release).await {
-            Ok(review) => review,
-            Err(error) => Review {
-                verdict: crate::traits::GateVerdict::Undecided { why: error.chain() },
-                findings: Vec::new(),
-                evidence: Vec::new(),
-                digest: Digest::of(&[]),
-                baseline: None,
-            },
+        let late = || format!("{gate}: no answer within {}; it was cut off", format_duration(GATE_LIMIT));
+        let review = match tokio::time::timeout(GATE_LIMIT, gate.review(release)).await {
+            Ok(Ok(review)) => review,
+            Ok(Err(error)) => Review::undecided(error.chain()),
+            Err(_) => Review::undecided(late()),
         };
         self.append(Entry::GateReviewed {
             rollout: order.rollout.clone(),

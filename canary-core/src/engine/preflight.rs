@@ -2,10 +2,11 @@
 
 mod comparison;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::Backends;
 use super::observe::look;
@@ -71,23 +72,43 @@ pub struct Preflight {
 /// How long a check may take before a rollout.
 const CHECK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Asks every check, all at the same time, in their order.
+/// How long after its limit a check is waited for: one that ends by itself tells what it found until then.
+const CHECK_GRACE: Duration = Duration::from_secs(2);
+
+/// Asks every check, all at the same time; the answers come in their order. One that keeps none of its limit is cut off.
 pub(super) async fn ask_checks(checks: &[Arc<dyn ReleaseCheck>], ask: CheckAsk) -> Vec<CheckReport> {
-    let asked = checks.iter().map(|check| {
-        let (check, ask) = (Arc::clone(check), ask.clone());
-        let name = check.name().to_owned();
-        let answer = async move {
-            let answer = check.check(&ask).await;
-            answer.unwrap_or_else(|error| CheckReport::unknown(check.name(), error.chain())).listed()
-        };
-        (name, tokio::spawn(answer))
+    // A task each: a check that panics, or never gives its thread back, costs its own answer alone.
+    let mut tasks = JoinSet::new();
+    let asked: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            let (check, ask) = (Arc::clone(check), ask.clone());
+            let name = check.name().to_owned();
+            let answer = async move {
+                let answer = check.check(&ask).await;
+                answer.unwrap_or_else(|error| CheckReport::unknown(check.name(), error.chain())).listed()
+            };
+            (tasks.spawn(answer).id(), name)
+        })
+        .collect();
+    let mut answers = HashMap::new();
+    let all = async {
+        while let Some(done) = tasks.join_next_with_id().await {
+            match done {
+                Ok((id, report)) => answers.insert(id, Ok(report)),
+                Err(error) => answers.insert(error.id(), Err(format!("the check ended early: {error}"))),
+            };
+        }
+    };
+    // Whether all have answered is seen below.
+    let _in_time = tokio::time::timeout(ask.limit + CHECK_GRACE, all).await;
+    tasks.abort_all();
+    let late = || Err(format!("no answer within {}; it was cut off", humantime::format_duration(ask.limit)));
+    let answers = asked.into_iter().map(|(id, name)| {
+        let answer = answers.remove(&id).unwrap_or_else(late);
+        answer.unwrap_or_else(|why| CheckReport::unknown(name, why))
     });
-    let mut reports = Vec::new();
-    for (name, task) in asked.collect::<Vec<_>>() {
-        let ended_early = |error| CheckReport::unknown(name, format!("the check ended early: {error}"));
-        reports.push(task.await.unwrap_or_else(ended_early));
-    }
-    reports
+    answers.collect()
 }
 
 impl Backends {

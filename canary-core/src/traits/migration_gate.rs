@@ -306,6 +306,13 @@ pub struct Review {
 }
 
 impl Review {
+    /// The review of a gate that could not answer.
+    #[must_use]
+    pub fn undecided(why: String) -> Self {
+        let (verdict, digest) = (Verdict::Undecided { why }, Digest::of(&[]));
+        Self { verdict, findings: Vec::new(), evidence: Vec::new(), digest, baseline: None }
+    }
+
     /// The permit, if the verdict gives one; the only way to come by it.
     #[must_use]
     pub fn permit(&self) -> Option<DeployPermit> {
@@ -336,7 +343,7 @@ impl DeployPermit {
 /// Judges whether a release's migrations are compatible with the binary that is running.
 #[async_trait]
 pub trait MigrationGate: Display + Debug + Send + Sync + 'static {
-    /// Looks at everything new and answers. Changes nothing.
+    /// Looks at everything new and answers. Changes nothing; cancel-safe.
     ///
     /// # Errors
     /// Only where nothing could be looked at; what cannot be judged is [`Verdict::Undecided`] or a finding.

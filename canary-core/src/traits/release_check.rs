@@ -164,7 +164,9 @@ pub trait ReleaseCheck: Display + Debug + Send + Sync + 'static {
     /// A short name for columns and records (`schema`, `tenants`).
     fn name(&self) -> &str;
 
-    /// Looks, and answers within [`CheckAsk::limit`].
+    /// Looks, and answers within [`CheckAsk::limit`]; cancel-safe.
+    ///
+    /// The engine drops the call 2 s after that, and takes it for [`CheckVerdict::Unknown`].
     ///
     /// # Errors
     /// When nothing could be looked at; the engine takes that for [`CheckVerdict::Unknown`].

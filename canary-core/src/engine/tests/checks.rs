@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -12,7 +13,10 @@ use crate::engine::CheckStatus;
 use crate::fleet::{Provenance, Revision};
 use crate::journal::{Released, rollouts};
 use crate::spec::ProgressiveWeights;
-use crate::traits::{CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, ReleaseCheck, Severity};
+use crate::traits::{
+    CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, MigrationGate, Release, ReleaseCheck,
+    Review, Severity,
+};
 
 /// Answers as told, one answer a probe, and passes when there is nothing more to say.
 #[derive(Debug)]
@@ -130,6 +134,94 @@ async fn a_check_that_fails_or_cannot_answer_stops_a_rollout_before_it_begins() 
         // Of 26 findings the twenty gravest are listed: none of them is the warning.
         assert_eq!(stop, if failed == 20 { 21 } else { failed }, "{rows:?}");
     }
+}
+
+/// Never answers, or panics.
+#[derive(Debug)]
+struct Broken {
+    panics: bool,
+    dropped: Arc<AtomicBool>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("something broken")
+    }
+}
+
+/// Tells when the call it lives in is dropped.
+struct Guard(Arc<AtomicBool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl ReleaseCheck for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    async fn check(&self, _ask: &CheckAsk) -> Result<CheckReport, BackendError> {
+        let _guard = Guard(Arc::clone(&self.dropped));
+        assert!(!self.panics, "as told");
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl MigrationGate for Broken {
+    async fn review(&self, _release: &Release) -> Result<Review, BackendError> {
+        let _guard = Guard(Arc::clone(&self.dropped));
+        std::future::pending().await
+    }
+}
+
+fn broken(panics: bool) -> Arc<Broken> {
+    Arc::new(Broken { panics, dropped: Arc::new(AtomicBool::new(false)) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_never_answers_is_cut_off_and_costs_its_own_answer_alone() {
+    let (mut scene, told) = told([]);
+    let (never, panics) = (broken(false), broken(true));
+    scene.backends.checks = vec![never.clone(), told.clone(), panics];
+    let begun = tokio::time::Instant::now();
+    let seen = scene.backends.preflight(&scene.spec).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(62), "by the paused clock: the limit and the grace");
+    let reports: Vec<_> = seen.reports.iter().map(|report| report.to_string()).collect();
+    assert_eq!(reports[0], "broken: no answer within 1m; it was cut off");
+    assert_eq!(reports[1], "schema: 26 shards");
+    assert!(reports[2].starts_with("broken: the check ended early: task"), "{reports:?}");
+    let unknown = |report: &CheckReport| matches!(report.verdict, CheckVerdict::Unknown { .. });
+    assert_eq!(seen.reports.iter().map(unknown).collect::<Vec<_>>(), [true, false, true]);
+    tokio::task::yield_now().await;
+    assert!(never.dropped.load(Ordering::SeqCst), "the call goes on after it was cut off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_never_answers_in_the_watch_holds_it() {
+    let mut scene = Scene::new(Behaviour::Good);
+    scene.backends.checks = vec![broken(false)];
+    let report = scene.run().await;
+    let Outcome::Inconclusive { why: reason, .. } = &report.outcome else { panic!("{:?}", report.outcome) };
+    assert!(reason.contains("it was cut off"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_never_answers_is_cut_off_and_recorded_as_undecided() {
+    let scene = Scene::new(Behaviour::Good);
+    let gate = broken(false);
+    let release = Release::new(scene.spec.service.clone(), Digest::of(b"new"));
+    let review = scene.backends.review(gate.as_ref(), &release, &order()).await.unwrap();
+    let why = "something broken: no answer within 30m; it was cut off".to_owned();
+    assert_eq!(review, Review::undecided(why));
+    assert!(review.permit().is_none() && gate.dropped.load(Ordering::SeqCst));
+    assert!(
+        matches!(&scene.entries().await[..], [Entry::GateReviewed { review: kept, .. }] if *kept == review)
+    );
 }
 
 #[tokio::test]
