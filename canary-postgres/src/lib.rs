@@ -9,6 +9,7 @@ mod config;
 pub mod contract;
 mod contracts;
 mod convention;
+mod deep;
 #[cfg(feature = "live")]
 pub mod describe;
 #[cfg(feature = "live")]
@@ -24,6 +25,7 @@ pub mod isolation;
 pub mod live;
 #[cfg(feature = "live")]
 pub mod load;
+mod parsed;
 pub mod phase;
 mod review;
 #[cfg(feature = "live")]

@@ -12,9 +12,9 @@ use crate::changes::{ChangeKind, Changes};
 use crate::config::GateConfig;
 use crate::convention::{Convention, Late, Role, foreign_markers, order, version};
 use crate::grants;
+use crate::parsed::{self, Parsed};
 use crate::rules::{Judge, Known, Place, Reading, rule};
 use crate::set::{Loaded, Texts};
-use crate::sql::parse::parse;
 use crate::sql::position::Span;
 
 /// Judges what changed.
@@ -44,11 +44,15 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> R
     let mut files: Vec<(&PathBuf, ChangeKind)> =
         changes.files.iter().map(|(path, kind)| (path, *kind)).collect();
     files.sort_by_cached_key(|(path, _)| order(path));
-    let mut order_of = Vec::new();
-    for (path, kind) in files {
-        order_of.push(work.named(path));
-        work.file(path, kind);
-    }
+    let order_of: Vec<String> = files.iter().map(|(path, _)| work.named(path)).collect();
+    let wanted: Vec<(&PathBuf, bool)> =
+        files.iter().map(|(path, kind)| (*path, work.runs(path, *kind))).collect();
+    let mut kinds = files.iter().map(|(_, kind)| *kind);
+    parsed::each(changes, &loaded, &wanted, |path, parsed| {
+        if let Some(kind) = kinds.next() {
+            work.file(path, kind, parsed);
+        }
+    });
     let Work { judge, mut evidence, judged, .. } = work;
     let mut findings = judge.into_findings();
     sort(&mut findings, &order_of);
@@ -115,20 +119,14 @@ fn shown(dir: &Path, path: &Path) -> String {
 /// What the older files made.
 fn known(changes: &Changes, loaded: &Loaded) -> Known {
     let mut known = Known::default();
-    let convention = loaded.detected.convention;
-    let mut older: Vec<_> = loaded
-        .texts
-        .iter()
-        .filter(|(path, _)| {
-            changes.files.get(*path) != Some(&ChangeKind::Added) && convention.role(path) == Role::Up
-        })
-        .collect();
+    let old = |path: &&PathBuf| changes.files.get(*path) != Some(&ChangeKind::Added);
+    let mut older: Vec<(&PathBuf, bool)> = loaded.texts.keys().filter(old).map(|path| (path, true)).collect();
     older.sort_by_cached_key(|(path, _)| order(path));
-    for (path, text) in older {
-        let Ok(text) = text else { continue };
-        let up = loaded.up(changes, path, text).map_or_else(|_| text.clone(), |up| up.text);
-        known.learn(&up, &parse(&up));
-    }
+    parsed::each(changes, loaded, &older, |path, parsed| {
+        let Some(parsed) = parsed else { return };
+        let text = parsed.up.as_ref().map_or_else(|_| loaded.text(path).unwrap_or_default(), |up| &up.text);
+        known.learn(text, &parsed.script);
+    });
     known
 }
 
@@ -160,7 +158,12 @@ impl Work<'_> {
         shown(&self.config.dir, path)
     }
 
-    fn file(&mut self, path: &Path, kind: ChangeKind) {
+    /// Whether a change brings something that a deploy runs: a file that is new, or changed as its convention has it.
+    fn runs(&self, path: &Path, kind: ChangeKind) -> bool {
+        kind == ChangeKind::Added || kind == ChangeKind::Edited && self.convention.repeatable(path)
+    }
+
+    fn file(&mut self, path: &Path, kind: ChangeKind, parsed: Option<Parsed>) {
         let named = self.named(path);
         if kind != ChangeKind::Deleted && self.changes.tree.is_directory(path) {
             self.judged += 1;
@@ -196,7 +199,7 @@ impl Work<'_> {
             (Role::Up, _) => {
                 self.judged += 1;
                 self.late(path, &named);
-                self.up(path, &named);
+                self.up(path, &named, parsed);
             }
         }
     }
@@ -216,13 +219,16 @@ impl Work<'_> {
         self.note_as("out-of-order", severity, named, 0, &what);
     }
 
-    fn up(&mut self, path: &Path, named: &str) {
+    fn up(&mut self, path: &Path, named: &str, parsed: Option<Parsed>) {
         let text = match self.loaded.texts.get(path) {
             Some(Ok(text)) => text,
             Some(Err(error)) => return self.note("unparsed-sql", named, error.line(), &error.to_string()),
             None => return self.note("unparsed-sql", named, 0, "is not there any more"),
         };
-        let up = match self.loaded.up(self.changes, path, text) {
+        let Some(Parsed { up, mut script }) = parsed else {
+            return self.note("unparsed-sql", named, 0, "was not parsed");
+        };
+        let up = match up {
             Ok(up) => up,
             Err(error) => return self.note("unparsed-sql", named, 0, &error.to_string()),
         };
@@ -235,8 +241,6 @@ impl Work<'_> {
             let what = "starts with a byte order mark, which the server rejects (42601)";
             self.judge.note(place, rule("unparsed-sql"), None, Span { start: 3, end: 3 }, what);
         }
-        let judged = up.text.replacen('\u{feff}', "   ", usize::from(up.text.starts_with('\u{feff}')));
-        let mut script = parse(&judged);
         for note in up.notes.iter().chain(&foreign_markers(self.convention, text)) {
             self.judge.note(place, rule(note.rule), None, note.span, &note.what);
         }

@@ -144,6 +144,11 @@ impl Loaded {
         Ok(Self { texts, detected })
     }
 
+    /// A file's text, where it is there and can be read.
+    pub(crate) fn text(&self, path: &Path) -> Option<&str> {
+        self.texts.get(path)?.as_deref().ok()
+    }
+
     /// What a deploy runs of a file.
     pub(crate) fn up(&self, changes: &Changes, path: &Path, text: &str) -> Result<Up, SectionError> {
         let convention = self.detected.convention;

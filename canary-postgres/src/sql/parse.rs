@@ -18,29 +18,24 @@ use squawk_syntax::ast::AstNode as _;
 use super::depth::too_deep;
 use super::position::Span;
 use super::statement::{Effect, EffectKind, ParseError, Script, Statement};
+use crate::deep;
 
-/// The stack of the thread that parses; only what is used is ever touched.
-const STACK: usize = 64 << 20;
-
-/// Parses a file's text.
-///
-/// Runs on a thread of its own with a large stack, since the parser is recursive; text nested deeper than 200 brackets
-/// and runs of operators of absurd length are refused before it.
+/// Parses a file's text, on a thread of its own with a large stack.
 pub(crate) fn parse(text: &str) -> Script {
-    if let Some(error) = too_deep(text) {
-        return Script { statements: Vec::new(), errors: vec![error] };
-    }
-    let failed = |why: String| Script {
-        statements: Vec::new(),
-        errors: vec![ParseError { at: 0, message: format!("the parser gave up: {why}") }],
-    };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("sql-parse".to_owned()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || parse_here(text)) {
-            Ok(handle) => handle.join().unwrap_or_else(|_| failed("internal error".to_owned())),
-            Err(error) => failed(error.to_string()),
-        }
-    })
+    deep::each(&[text], |text| parse_deep(text)).pop().flatten().unwrap_or_else(gave_up)
+}
+
+/// What comes of a text whose thread died.
+pub(crate) fn gave_up() -> Script {
+    let message = "the parser gave up: internal error".to_owned();
+    Script { statements: Vec::new(), errors: vec![ParseError { at: 0, message }] }
+}
+
+/// Parses a file's text on this thread, whose stack must be large ([`deep::each`]): the parser is recursive. Text nested deeper
+/// than 200 brackets and runs of operators of absurd length are refused before it.
+pub(crate) fn parse_deep(text: &str) -> Script {
+    too_deep(text)
+        .map_or_else(|| parse_here(text), |error| Script { statements: Vec::new(), errors: vec![error] })
 }
 
 fn parse_here(text: &str) -> Script {

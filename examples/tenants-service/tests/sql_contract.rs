@@ -407,10 +407,12 @@ async fn describe(
     connection: &mut sqlx::PgConnection,
     query: &Query,
 ) -> Result<Vec<(String, String)>, String> {
-    use sqlx::{Column as _, Connection as _, Executor as _, Statement as _, TypeInfo as _};
+    use sqlx::{Column as _, Connection as _, Execute as _, Executor as _, Statement as _, TypeInfo as _};
     // What was prepared for another tenant says nothing of this one.
     connection.clear_cached_statements().await.map_err(|error| error.to_string())?;
-    let statement = connection.prepare(prepared(query.text)).await.map_err(|error| error.to_string())?;
+    // By way of a query the text has the type that this version of sqlx prepares.
+    let text = sqlx::query::<sqlx::Postgres>(query.text).sql();
+    let statement = connection.prepare(text).await.map_err(|error| error.to_string())?;
     let of = |column: &sqlx::postgres::PgColumn| {
         // `"name!"` and the like are for sqlx's macros.
         let name = column.name().split([':', '!', '?']).next().unwrap_or_default().trim().to_owned();
@@ -420,17 +422,10 @@ async fn describe(
 }
 
 async fn run(connection: &mut sqlx::PgConnection, text: &str, tenant: &str, query: &Query) {
-    let done = sqlx::raw_sql(raw(text)).execute(connection).await;
+    // The text is made of the contract's. One that lives as long as the program is what every version of sqlx takes.
+    let text: &'static str = text.to_owned().leak();
+    let done = sqlx::raw_sql(text).execute(connection).await;
     done.unwrap_or_else(|error| panic!("{}: {tenant}: {error}", query.place));
-}
-
-/// The text comes from the contract, or is made of it.
-fn raw(text: &str) -> sqlx::AssertSqlSafe<String> {
-    sqlx::AssertSqlSafe(text.to_owned())
-}
-
-fn prepared(text: &'static str) -> sqlx::SqlStr {
-    sqlx::SqlStr::from_static(text)
 }
 
 }

@@ -1,10 +1,10 @@
 //! `contract generate`: a test suite for the service's repository.
 
-use canary_postgres::contract::{Sources, Suite};
+use canary_postgres::contract::Suite;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
-use super::{LOCK, at, path, read, source_argument, write};
+use super::{LOCK, at, path, read, write};
 use crate::commands::Context;
 use crate::error::{CommandError, ErrorKind, chain};
 use crate::render::line;
@@ -15,7 +15,6 @@ const SUITE: &str = "tests/sql_contract.rs";
 /// Adds what the command takes.
 pub(super) fn arguments(command: Command) -> Command {
     command
-        .arg(source_argument())
         .arg(path("lock", "PATH", LOCK, "The lock file, relative to where the command is called"))
         .arg(path("out", "PATH", SUITE, "The suite, relative to where the command is called"))
         .arg(Arg::new("tenants").long("tenants").value_name("SQL").help(
@@ -39,7 +38,6 @@ pub(super) fn generate(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Com
         suite.tenants.clone_from(tenants);
     }
     suite.fixture = matches.get_one::<String>("fixture").cloned();
-    suite.older_sqlx = Sources::new(at(cx, matches, "source")).older_sqlx();
     let text = contract.generate(&suite).map_err(|error| {
         CommandError::usage(
             format!("cannot write a suite: {}", chain(&error)),

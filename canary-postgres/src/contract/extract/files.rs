@@ -156,26 +156,3 @@ fn manifest(path: &Path) -> (Option<String>, Option<Vec<String>>) {
     }
     (name, Some(all))
 }
-
-/// The version that a package asks for of a dependency, its own or its workspace's.
-pub(super) fn version_of(directory: &Path, dependency: &str) -> Option<String> {
-    let read = |directory: &Path| {
-        std::fs::read_to_string(directory.join("Cargo.toml")).ok()?.parse::<toml::Table>().ok()
-    };
-    let version = |found: &toml::Value| {
-        let version = found.get("version").unwrap_or(found).as_str();
-        version.map(str::to_owned)
-    };
-    let own = read(directory)?;
-    let found = own.get("dependencies")?.get(dependency)?;
-    if let Some(version) = version(found) {
-        return Some(version);
-    }
-    let directory = directory.canonicalize().ok()?;
-    let mut above = directory.ancestors().filter_map(read);
-    version(
-        above
-            .find_map(|table| table.get("workspace")?.get("dependencies")?.get(dependency).cloned())
-            .as_ref()?,
-    )
-}

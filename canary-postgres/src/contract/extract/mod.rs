@@ -25,17 +25,14 @@ mod text;
 mod visit;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use syn::visit::Visit as _;
 
-use self::files::{Found, Package};
+use self::files::{Found, Package, Source};
 use self::fold::Scope;
 use self::raw::RawFile;
 use super::model::{Contract, Place, Unreadable};
-
-/// The stack of a thread that parses: the parser is recursive. Only what is used is ever touched.
-const STACK: usize = 256 << 20;
+use crate::deep;
 
 /// Where a service's sources are.
 #[derive(Debug, Clone)]
@@ -88,53 +85,17 @@ impl Sources {
         Ok(assemble::assemble(&self.directory, &found, raw))
     }
 
-    /// Whether the service's `Cargo.toml` asks for sqlx 0.8 or older; a version that is inherited from a workspace counts
-    /// by the workspace's.
-    #[must_use]
-    pub fn older_sqlx(&self) -> bool {
-        files::version_of(&self.directory, "sqlx").is_some_and(|version| {
-            let mut numbers =
-                version.trim_start_matches(['^', '=', '~', ' ']).split('.').map(|part| part.parse::<u64>());
-            matches!((numbers.next(), numbers.next()), (Some(Ok(0)), Some(Ok(minor))) if minor < 9)
-        })
-    }
-
     /// Every file's facts, in the order of the files.
     fn read_all(&self, found: &Found) -> Vec<RawFile> {
-        let threads =
-            std::thread::available_parallelism().map_or(1, usize::from).min(found.sources.len().max(1));
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(source) = found.sources.get(at) else { return done };
-                done.push((at, read_file(&self.directory, &source.path, found, source.package, self.tests)));
-            }
-        };
-        let mut all: Vec<(usize, RawFile)> = std::thread::scope(|scope| {
-            let spawn = |_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-            let handles: Vec<_> = (0..threads).map(spawn).collect();
-            handles.into_iter().flatten().filter_map(|handle| handle.join().ok()).flatten().collect()
+        let read = deep::each(&found.sources, |source| {
+            read_file(&self.directory, &source.path, found, source.package, self.tests)
         });
-        all.sort_by_key(|(at, _)| *at);
         // A file that no thread came back with is told as such, not left out.
-        let mut files: Vec<RawFile> = Vec::with_capacity(found.sources.len());
-        let mut all = all.into_iter().peekable();
-        for (at, source) in found.sources.iter().enumerate() {
-            files.push(all.next_if(|(done, _)| *done == at).map_or_else(
-                || {
-                    unreadable(
-                        relative(&self.directory, &source.path),
-                        source.package,
-                        (1, 1),
-                        "the parser gave up",
-                    )
-                },
-                |(_, raw)| raw,
-            ));
-        }
-        files
+        let lost = |source: &Source| {
+            let shown = relative(&self.directory, &source.path);
+            unreadable(shown, source.package, (1, 1), "the parser gave up")
+        };
+        found.sources.iter().zip(read).map(|(source, read)| read.unwrap_or_else(|| lost(source))).collect()
     }
 }
 
@@ -212,11 +173,8 @@ pub(crate) fn from_texts(texts: &[(&str, &str)], dependencies: &[&str]) -> Contr
         name: Some("sample".to_owned()),
         dependencies: Some(dependencies.iter().map(|name| (*name).to_owned()).collect()),
     };
-    let raw = std::thread::scope(|scope| {
-        let work = || texts.iter().map(|(name, text)| read_text(name, text, &package, None, false)).collect();
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_default()
-    });
+    let read = deep::each(texts, |(name, text)| read_text(name, text, &package, None, false));
+    let raw = read.into_iter().flatten().collect();
     let found = Found { packages: vec![package.clone()], ..Found::default() };
     assemble::assemble(Path::new("/nowhere"), &found, raw)
 }

@@ -9,8 +9,6 @@ use super::types::TypeTable;
 
 /// What of the suite is the same for every service, by driver.
 const SQLX: &str = include_str!("sqlx.txt");
-const SQLX_08: &str = include_str!("sqlx_08.txt");
-const SQLX_09: &str = include_str!("sqlx_09.txt");
 const TOKIO_POSTGRES: &str = include_str!("tokio_postgres.txt");
 const TESTS: &str = include_str!("tests.txt");
 
@@ -23,14 +21,12 @@ pub struct Suite {
     /// A module of the suite's own directory whose `database_url()` says where the database is; without one it is
     /// `DATABASE_URL`.
     pub fixture: Option<String>,
-    /// Whether the service has sqlx 0.8 or older, whose functions take other arguments than those of 0.9.
-    pub older_sqlx: bool,
 }
 
 impl Default for Suite {
     /// The schema that a new connection has, of the database in `DATABASE_URL`.
     fn default() -> Self {
-        Self { tenants: "SELECT current_schema()::text".to_owned(), fixture: None, older_sqlx: false }
+        Self { tenants: "SELECT current_schema()::text".to_owned(), fixture: None }
     }
 }
 
@@ -112,9 +108,6 @@ impl Contract {
             Driver::TokioPostgres => TOKIO_POSTGRES,
             _ => SQLX,
         });
-        if driver == Driver::Sqlx {
-            out.push_str(if suite.older_sqlx { SQLX_08 } else { SQLX_09 });
-        }
         out.push_str("\n}\n");
         Ok(out)
     }
