@@ -18,6 +18,13 @@ use crate::render::{Format, Screen, Terminal, clear_before_panics, line};
 use crate::settings::{Setting, Settings, flags, reference, schema};
 use crate::telling::Telling;
 
+/// What decides how migrations are read and replayed.
+fn replays(setting: &Setting) -> bool {
+    let words =
+        ["migrations-dir", "migrations-convention", "shadow", "shadow-url-file", "shadow-url-variable"];
+    words.contains(&setting.flag) || setting.flag == "database-search-path"
+}
+
 /// All commands.
 #[must_use]
 pub fn command() -> Command {
@@ -98,7 +105,7 @@ pub fn command() -> Command {
                 .mut_arg("migrations.convention", |arg| arg.visible_alias("convention")),
         )
         .subcommand(commands::contract::command(
-            |name, about| with_settings(name, about, |s| s.flag == "revision"),
+            |name, about| with_settings(name, about, |s| s.flag == "revision" || name == "lock" && replays(s)),
             |name, about| with_settings(name, about, live),
         ))
         .subcommand(commands::tenants::command(

@@ -178,7 +178,14 @@ fn running_base(running: &RunningRelease) -> Base {
     Base::Running { revision: running.revision.to_string(), rollout: running.rollout.to_string() }
 }
 
-fn gate_config(settings: &Settings, environment: &Environment) -> Result<GateConfig, CommandError> {
+/// How the migrations are read.
+///
+/// # Errors
+/// As [`gate`].
+pub(crate) fn gate_config(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<GateConfig, CommandError> {
     let migrations = &settings.migrations;
     if migrations.dir_named && !migrations.dir.exists() {
         let place = settings.layers.origin(Key::MigrationsDir);
@@ -213,9 +220,8 @@ fn gate_config(settings: &Settings, environment: &Environment) -> Result<GateCon
 fn schema(settings: &Settings, config: GateConfig) -> Result<SchemaGate, CommandError> {
     let migrations = &settings.migrations;
     let mut gate = SchemaGate::new(MigrationFilesGate::new(config), contracts(settings));
-    if let Some(server) = database::shadow_server(settings)? {
-        let role = migrations.shadow_role.clone();
-        gate = gate.with_shadow(Shadow { server, role, ..Shadow::default() });
+    if let Some(shadow) = shadow(settings)? {
+        gate = gate.with_shadow(shadow);
         if let (true, Some(live)) = (migrations.shadow_of_live, database::live_schemas(settings)?) {
             gate = gate.with_live(live);
         }
@@ -224,6 +230,16 @@ fn schema(settings: &Settings, config: GateConfig) -> Result<SchemaGate, Command
         gate = gate.accepting_proof();
     }
     Ok(gate)
+}
+
+/// How shadow runs are made; `None` where they are off.
+///
+/// # Errors
+/// An address that cannot be read.
+pub(crate) fn shadow(settings: &Settings) -> Result<Option<Shadow>, CommandError> {
+    let role = settings.migrations.shadow_role.clone();
+    let server = database::shadow_server(settings)?;
+    Ok(server.map(|server| Shadow { server, role, ..Shadow::default() }))
 }
 
 /// What the binaries that were released ask of the database.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use canary_core::traits::Baseline;
+use canary_core::traits::{Baseline, BaselineSource};
 
 use crate::changes::{ChangeKind, Changes, Looked, look};
 use crate::config::GateConfig;
@@ -11,6 +11,7 @@ use crate::convention::{
     Convention, Detected, Project, Role, SectionError, Up, detect, has_extension, order,
 };
 use crate::source::Unreadable;
+use crate::tree::Tree;
 
 /// Texts of the files below the migrations' directory.
 pub(crate) type Texts = BTreeMap<PathBuf, Result<String, Unreadable>>;
@@ -74,6 +75,34 @@ impl MigrationSet {
         tokio::task::spawn_blocking(move || Self::of(&config, &changes))
             .await
             .map_err(|error| SetError::Undecided(format!("reading the migrations ended early: {error}")))?
+    }
+
+    /// Reads every migration that is there, without asking git which of them are new: all count as older.
+    ///
+    /// # Errors
+    /// [`SetError`]. A directory that is not there is a set without migrations.
+    pub fn whole(config: &GateConfig) -> Result<Self, SetError> {
+        let dir = config.repository.join(&config.dir);
+        let canonical = |path: &Path| {
+            let failed =
+                |error| SetError::Undecided(format!("{} cannot be looked at: {error}", path.display()));
+            path.canonicalize().map_err(failed)
+        };
+        if !dir.exists() {
+            return Ok(Self::empty());
+        }
+        let (root, dir) = (canonical(&config.repository)?, canonical(&dir)?);
+        let root = if dir.starts_with(&root) { root } else { dir.clone() };
+        let found = BaselineSource::Ref { name: String::new() };
+        let changes = Changes {
+            tree: Tree::Disk { root: root.clone(), dir: dir.clone() },
+            root,
+            dir,
+            files: BTreeMap::new(),
+            since: String::new(),
+            baseline: Baseline { revision: String::new(), found },
+        };
+        Ok(Self { baseline: None, ..Self::of(config, &changes)? })
     }
 
     const fn empty() -> Self {

@@ -58,10 +58,11 @@ pub(super) async fn introspect(config: &SchemaCheckConfig, stage: CheckStage, se
             );
         }
     };
-    let (expected, mut findings) = expected(config, &connection).await;
+    let expected = expected(config);
     let looked = survey(&routes, &config.session, config.role(), &expected, config.connections).await;
     let details = summary(&routes, &looked);
-    findings.extend(told(&routes, &looked));
+    let mut findings = versions(config, &routes, &looked);
+    findings.extend(told(config, &routes, &looked));
     if stage == CheckStage::Before {
         findings.extend(isolation(config, &routes).await);
     }
@@ -71,37 +72,49 @@ pub(super) async fn introspect(config: &SchemaCheckConfig, stage: CheckStage, se
     Outcome::new(details, findings)
 }
 
-/// What is expected; a lock file of another major version says nothing about hashes.
-async fn expected(config: &SchemaCheckConfig, connection: &Connection) -> (Expected, Vec<Finding>) {
-    let mut expected = config.expected.clone();
-    let Some(contract) = config.contract.as_ref().filter(|contract| !contract.schema_hashes.is_empty())
-    else {
-        return (expected, Vec::new());
+/// What is expected: what the lock file says, where it says something.
+fn expected(config: &SchemaCheckConfig) -> Expected {
+    let hashes = config.contract.as_ref().map(|contract| (&contract.schema_hashes, contract.server_major));
+    let Some((Some((last, earlier)), major)) = hashes.map(|(all, major)| (all.split_last(), major)) else {
+        return config.expected.clone();
     };
-    let sql = "SELECT current_setting('server_version_num')::int / 10000";
-    let major = match connection.query("ask for the version", sql, &[]).await {
-        Ok(rows) => rows.first().map(|row| row.get::<_, i32>(0)),
-        Err(failure) => return (expected, vec![unanswered(ACTION, "version", failure)]),
-    };
-    let locked = contract.server_major.and_then(|major| i32::try_from(major).ok());
-    if locked == major {
-        expected.allowed.clone_from(&contract.schema_hashes);
-        return (expected, Vec::new());
+    Expected {
+        before: earlier.iter().map(|after| after.schema.clone()).collect(),
+        after: Some(last.schema.clone()),
+        major: major.and_then(|major| i32::try_from(major).ok()),
     }
-    let text = format!(
-        "the lock file's schema hashes are of PostgreSQL {}, the server is {}: schemas are only compared with each other",
-        locked.unwrap_or_default(),
-        major.unwrap_or_default()
-    );
-    (
-        expected,
-        vec![finding(
-            Gravity::Warn,
-            "version",
-            text,
-            "lock the contract against a server of the same version",
-        )],
-    )
+}
+
+/// Servers of several major versions, and of others than the lock file's hashes are of.
+fn versions(config: &SchemaCheckConfig, routes: &Routes, survey: &Survey) -> Vec<Finding> {
+    let versions = survey.versions();
+    let shards = |shards: &[usize]| {
+        let names: Vec<_> = shards.iter().map(|shard| routes.shards[*shard].name.as_str()).collect();
+        some(&names)
+    };
+    let mut findings = Vec::new();
+    if let Some(((most, _), others @ [_, ..])) = versions.split_first() {
+        let others: Vec<_> =
+            others.iter().map(|(major, those)| format!("{} on {major}", shards(those))).collect();
+        let text = format!(
+            "most shards are on PostgreSQL {most}, {}: between versions only what every version words alike is compared (tables, columns, labels, sequences, grants), not views, constraints, defaults and functions' texts",
+            others.join(", ")
+        );
+        let remedy = "bring the servers to one major version; until then look at the rest by hand";
+        findings.push(finding(Gravity::Warn, "version", text, remedy));
+    }
+    let locked = expected(config).major;
+    let strange = versions.iter().filter(|(major, _)| locked.is_some_and(|locked| locked != *major));
+    findings.extend(strange.map(|(major, those)| {
+        let text = format!(
+            "the lock file's schema hashes are of PostgreSQL {}, {} on {major}: schemas there are only compared with each other",
+            locked.unwrap_or_default(),
+            shards(those)
+        );
+        let remedy = "take the hashes on a server of the same major version: contract lock --shadow …";
+        finding(Gravity::Warn, "version", text, remedy)
+    }));
+    findings
 }
 
 fn summary(routes: &Routes, survey: &Survey) -> String {
@@ -129,7 +142,7 @@ fn summary(routes: &Routes, survey: &Survey) -> String {
     text
 }
 
-fn told(routes: &Routes, survey: &Survey) -> Vec<Finding> {
+fn told(config: &SchemaCheckConfig, routes: &Routes, survey: &Survey) -> Vec<Finding> {
     let mut findings = Vec::new();
     let name = |shard: &usize| routes.shards[*shard].name.clone();
     for shard in &survey.missing {
@@ -153,7 +166,7 @@ fn told(routes: &Routes, survey: &Survey) -> Vec<Finding> {
     }
     for (i, group) in survey.groups.iter().enumerate() {
         let differences = survey.drifts.iter().find(|(at, _)| *at == i).map_or(&[][..], |(_, found)| found);
-        findings.extend(drift(routes, group, differences));
+        findings.extend(drift(config, routes, group, differences));
     }
     for text in &survey.extensions {
         findings.push(finding(Gravity::Warn, "extensions", text.clone(), "bring extensions to one version"));
@@ -170,20 +183,30 @@ fn told(routes: &Routes, survey: &Survey) -> Vec<Finding> {
     findings
 }
 
-fn drift(routes: &Routes, group: &Group, differences: &[Difference]) -> Vec<Finding> {
+fn drift(
+    config: &SchemaCheckConfig,
+    routes: &Routes,
+    group: &Group,
+    differences: &[Difference],
+) -> Vec<Finding> {
     let names: Vec<_> = group.members.iter().map(|shard| routes.shards[*shard].name.as_str()).collect();
     let subject = some(&names);
     let remedy = "bring the shard to the others' schema before traffic is shifted";
     match group.state {
         State::Done | State::Common => Vec::new(),
         State::Late => {
-            let text = "not migrated yet: the schema is as before the release's migrations";
+            let hashes = config.contract.iter().flat_map(|contract| &contract.schema_hashes);
+            let after = hashes.rev().find(|after| after.schema == group.bare).map(|after| &after.migration);
+            let text = after.map_or_else(
+                || "not migrated yet: the schema is as before the release's migrations".to_owned(),
+                |migration| format!("not migrated yet: the schema is as after {migration}"),
+            );
             vec![finding(Gravity::Warn, subject, text, "run the migrations there")]
         }
         State::Odd | State::Drifted if differences.is_empty() => {
             let text = format!(
                 "schema hash {}, which is none that is expected",
-                group.hash.get(..12).unwrap_or_default()
+                group.bare.get(..12).unwrap_or_default()
             );
             vec![finding(Gravity::Refuse, subject, text, remedy)]
         }

@@ -31,6 +31,55 @@ impl Contract {
     }
 }
 
+/// A migration as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationState {
+    /// Its file, below the migrations' directory, with `/`.
+    pub migration: String,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub text: String,
+    /// What the schema hashes to after it, where it was replayed on a server of the lock file's major version.
+    pub schema: Option<String>,
+}
+
+impl Contract {
+    /// What the migrations are else than when the schema hashes were taken; nothing where none were.
+    ///
+    /// Only the migrations that the file keeps are compared, and those after them.
+    #[must_use]
+    pub fn schema_differences(&self, now: &[MigrationState]) -> Vec<String> {
+        let Some(first) = self.schema_hashes.first() else { return Vec::new() };
+        let from = now.iter().position(|state| state.migration == first.migration).unwrap_or(0);
+        let mut lines = Vec::new();
+        for kept in &self.schema_hashes {
+            let name = &kept.migration;
+            let Some(state) = now[from..].iter().find(|state| state.migration == *name) else {
+                lines.push(format!("- migration {name}"));
+                continue;
+            };
+            if state.text != kept.text {
+                lines.push(format!("~ migration {name}: its text is another"));
+            }
+            if let Some(schema) = state.schema.as_ref().filter(|schema| **schema != kept.schema) {
+                lines.push(format!(
+                    "~ schema after {name}: {} is now {}",
+                    short(&kept.schema),
+                    short(schema)
+                ));
+            }
+        }
+        let known =
+            |state: &&MigrationState| self.schema_hashes.iter().all(|kept| kept.migration != state.migration);
+        lines
+            .extend(now[from..].iter().filter(known).map(|state| format!("+ migration {}", state.migration)));
+        lines
+    }
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}
+
 fn changed(name: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let of = |side: &BTreeMap<String, String>, path: &String| {
@@ -116,7 +165,42 @@ fn joined(path: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::MigrationState;
+    use crate::contract::SchemaHash;
     use crate::contract::extract::from_texts;
+
+    #[test]
+    fn schema_hashes_are_of_migrations_that_may_change() {
+        let mut contract = from_texts(&[("src/lib.rs", "fn f() {}")], &["sqlx"]);
+        let state = |n: u32, text: &str, schema: Option<&str>| MigrationState {
+            migration: format!("{n}.sql"),
+            text: text.to_owned(),
+            schema: schema.map(str::to_owned),
+        };
+        let now = [state(1, "a", Some("x")), state(2, "b", Some("y")), state(3, "c", Some("z"))];
+        assert_eq!(contract.schema_differences(&now), [""; 0], "nothing was ever replayed");
+        // The first has fallen out of those that are kept.
+        let of = |state: &MigrationState| SchemaHash {
+            migration: state.migration.clone(),
+            text: state.text.clone(),
+            schema: state.schema.clone().unwrap(),
+        };
+        contract.schema_hashes = now[1..].iter().map(of).collect();
+        assert_eq!(contract.schema_differences(&now), [""; 0]);
+        let unknown: Vec<_> =
+            now.iter().cloned().map(|state| MigrationState { schema: None, ..state }).collect();
+        assert_eq!(contract.schema_differences(&unknown), [""; 0]);
+        let other = [now[0].clone(), state(2, "b", Some("Y")), state(3, "C", None), state(4, "d", None)];
+        assert_eq!(
+            contract.schema_differences(&other),
+            [
+                "~ schema after 2.sql: y is now Y",
+                "~ migration 3.sql: its text is another",
+                "+ migration 4.sql"
+            ]
+        );
+        assert_eq!(contract.schema_differences(&now[..2]), ["- migration 3.sql"]);
+    }
 
     #[test]
     fn what_the_database_sees_counts_and_lines_do_not() {

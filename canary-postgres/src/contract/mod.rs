@@ -16,13 +16,14 @@ mod lock;
 mod model;
 mod types;
 
+pub use compare::MigrationState;
 pub use extract::{ExtractError, Sources};
 pub use generate::{GenerateError, Suite};
 pub use lock::LockError;
 pub use model::{
     Binding, Budgets, Column, ColumnRead, Computed, Contract, Coverage, Driver, EnumType, Field, Limit,
     MatchedConstraint, Override, Place, PoolLibrary, PoolSettings, Query, QueryHash, QueryUse, RowKind,
-    RowStruct, RustType, Setting, SourceKind, Unreadable, Unresolved,
+    RowStruct, RustType, SchemaHash, Setting, SourceKind, Unreadable, Unresolved,
 };
 pub use types::{Fit, PgColumn, TypeTable, Violation};
 

@@ -7,6 +7,7 @@ use crate::live::{Connection, Failure};
 
 const LINES: &str = include_str!("lines.sql");
 const HASHES: &str = include_str!("hash.sql");
+const BARE: &str = include_str!("bare.sql");
 
 /// Schemas that one query reads: it holds the lines of all of them in memory.
 const CHUNK: usize = 250;
@@ -16,6 +17,8 @@ const CHUNK: usize = 250;
 pub struct SchemaHashes {
     /// The hash of each schema that is there, in hexadecimal digits.
     pub hashes: BTreeMap<String, String>,
+    /// The same without the role's grants, which migrations seldom give: what is held against the lock file. Empty unless asked for.
+    pub bare: BTreeMap<String, String>,
     /// The schemas that another session was changing, twice in a row.
     pub moving: Vec<String>,
     /// The schemas with a table that another session held locked for longer than `lock_timeout`, and who.
@@ -31,9 +34,26 @@ pub async fn read_hashes(
     schemas: &[String],
     role: Option<&str>,
 ) -> Result<SchemaHashes, Failure> {
+    read(connection, schemas, Asked { role, bare: false }).await
+}
+
+/// What is hashed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// Whose grants count.
+    pub(super) role: Option<&'a str>,
+    /// Whether the hashes without grants are wanted as well.
+    pub(super) bare: bool,
+}
+
+pub(super) async fn read(
+    connection: &Connection,
+    schemas: &[String],
+    asked: Asked<'_>,
+) -> Result<SchemaHashes, Failure> {
     let mut all = SchemaHashes::default();
     for chunk in schemas.chunks(CHUNK) {
-        read_chunk(connection, chunk.to_vec(), role, &mut all).await?;
+        read_chunk(connection, chunk.to_vec(), asked, &mut all).await?;
     }
     Ok(all)
 }
@@ -41,19 +61,16 @@ pub async fn read_hashes(
 async fn read_chunk(
     connection: &Connection,
     mut schemas: Vec<String>,
-    role: Option<&str>,
+    asked: Asked<'_>,
     all: &mut SchemaHashes,
 ) -> Result<(), Failure> {
     loop {
-        let failure = match hashes_of(connection, &schemas, role).await {
-            Ok(hashes) => {
-                all.hashes.extend(hashes);
-                return Ok(());
-            }
+        let failure = match hashes_of(connection, &schemas, asked, all).await {
+            Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
         if failure.is_moving() {
-            return one_by_one(connection, &schemas, role, all).await;
+            return one_by_one(connection, &schemas, asked, all).await;
         }
         if !failure.waited_for_a_lock() {
             return Err(failure);
@@ -89,16 +106,15 @@ async fn locked_schemas(
 async fn one_by_one(
     connection: &Connection,
     schemas: &[String],
-    role: Option<&str>,
+    asked: Asked<'_>,
     all: &mut SchemaHashes,
 ) -> Result<(), Failure> {
-    if let Ok(hashes) = hashes_of(connection, schemas, role).await {
-        all.hashes.extend(hashes);
+    if hashes_of(connection, schemas, asked, all).await.is_ok() {
         return Ok(());
     }
     for schema in schemas {
-        match hashes_of(connection, std::slice::from_ref(schema), role).await {
-            Ok(hashes) => all.hashes.extend(hashes),
+        match hashes_of(connection, std::slice::from_ref(schema), asked, all).await {
+            Ok(()) => {}
             Err(failure) if failure.is_moving() => all.moving.push(schema.clone()),
             Err(failure) if failure.waited_for_a_lock() => {
                 let locked = locked_schemas(connection, std::slice::from_ref(schema)).await?;
@@ -114,11 +130,16 @@ async fn one_by_one(
 async fn hashes_of(
     connection: &Connection,
     schemas: &[String],
-    role: Option<&str>,
-) -> Result<Vec<(String, String)>, Failure> {
-    let sql = format!("{LINES}{HASHES}");
-    let rows = connection.query("hash schemas", &sql, &[&schemas, &role.unwrap_or("")]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    asked: Asked<'_>,
+    all: &mut SchemaHashes,
+) -> Result<(), Failure> {
+    let sql = format!("{LINES}{}", if asked.bare { BARE } else { HASHES });
+    let rows = connection.query("hash schemas", &sql, &[&schemas, &asked.role.unwrap_or("")]).await?;
+    all.hashes.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
+    if asked.bare {
+        all.bare.extend(rows.iter().map(|row| (row.get(0), row.get(2))));
+    }
+    Ok(())
 }
 
 /// The lines of one schema, for the differences.

@@ -25,6 +25,29 @@ impl SchemaLines {
         Self { objects }
     }
 
+    /// What servers of every major version word alike: tables and columns, enum labels, sequences, grants; of indexes, functions
+    /// and triggers that they are there. Definitions and defaults are worded by each in its own way.
+    pub(super) fn alike(&self) -> Self {
+        const ALIKE: [(&str, &[&str]); 10] = [
+            ("relation", &["kind", "persistence", "row security", "row security of the owner"]),
+            ("column", &["type", "null", "identity", "generated"]),
+            ("columns", &["order"]),
+            ("index", &["valid"]),
+            ("function", &["language", "volatility", "strict", "rights"]),
+            ("trigger", &["enabled"]),
+            ("enum", &["labels"]),
+            ("domain", &["type", "null"]),
+            ("sequence", &["type", "start", "increment", "minimum", "maximum", "cache", "cycle"]),
+            ("grants", &["of the role"]),
+        ];
+        let kept = self.objects.iter().filter_map(|(key, facts)| {
+            let (_, names) = ALIKE.iter().find(|(kind, _)| *kind == key.0)?;
+            let facts = facts.iter().filter(|(name, _)| names.contains(&name.as_str()));
+            Some((key.clone(), facts.map(|(name, value)| (name.clone(), value.clone())).collect()))
+        });
+        Self { objects: kept.collect() }
+    }
+
     /// How many objects there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -6,7 +6,9 @@ WITH ns AS MATERIALIZED (
     FROM pg_namespace n WHERE n.nspname = ANY ($1::text[])
 ),
 rel AS MATERIALIZED (
+  -- What a migration runner keeps its book in is no part of a schema.
   SELECT c.*, ns.own FROM pg_class c JOIN ns ON ns.oid = c.relnamespace
+   WHERE c.relname::text <> ALL ('{_sqlx_migrations,__diesel_schema_migrations,schema_migrations,goose_db_version,goose_db_version_id_seq,gorp_migrations,refinery_schema_history,schema_version,flyway_schema_history,databasechangelog,databasechangeloglock,atlas_schema_revisions}'::text[])
 ),
 l (ns, kind, object, facts) AS (
   SELECT c.relnamespace, 'relation', c.relname::text, concat_ws(E'\x1f',

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use canary_core::traits::ErrorKind;
-
 use super::diff::Sized;
+use super::hash::{self, Asked};
 use super::{
-    Difference, Expected, Group, State, differences, group, read_extensions, read_hashes, read_lines,
+    Difference, Expected, Group, Hashed, SchemaHashes, SchemaLines, State, differences, group,
+    read_extensions, read_lines,
 };
-use super::{SchemaHashes, SchemaLines};
 use crate::live::{Connection, DatabaseUrl, Failure, Session, bounded};
 use crate::routing::Routes;
 
@@ -20,9 +19,9 @@ const TOLD: usize = 20;
 pub struct Survey {
     /// The hash of each shard that is there, by its index in the table.
     pub hashes: BTreeMap<usize, String>,
-    /// Shards with equal schemas, those that the others are compared with first.
+    /// Shards with equal schemas on servers of one major version, those that the others are compared with first.
     pub groups: Vec<Group>,
-    /// How the groups after the first differ from it: index of the group, differences.
+    /// How groups differ from the first of their version, and that from the first of all: index of the group, differences.
     pub drifts: Vec<(usize, Vec<Difference>)>,
     /// Shards whose schema does not exist.
     pub missing: Vec<usize>,
@@ -37,7 +36,13 @@ pub struct Survey {
 }
 
 /// What one database says.
-type Read = Result<(SchemaHashes, BTreeMap<String, String>, i32), Failure>;
+#[derive(Debug)]
+struct Answer {
+    hashes: SchemaHashes,
+    extensions: BTreeMap<String, String>,
+    /// The server's major version.
+    major: i32,
+}
 
 /// Hashes every shard, `connections` databases at a time, and finds out how those that differ do.
 pub async fn survey(
@@ -53,53 +58,64 @@ pub async fn survey(
             (routes.databases[database].url.clone(), schemas)
         })
         .collect();
-    let read = bounded(asked, connections, |(url, schemas): (DatabaseUrl, Vec<String>)| {
+    let bare = role.is_some() && expected.is_known();
+    let answers = bounded(asked, connections, |(url, schemas): (DatabaseUrl, Vec<String>)| {
         let (session, role) = (session.clone(), role.map(str::to_owned));
-        async move { read_database(&url, &session, &schemas, role.as_deref()).await }
+        async move { read_database(&url, &session, &schemas, Asked { role: role.as_deref(), bare }).await }
     })
     .await;
-    let mut survey = Survey::default();
-    let mut extensions = Vec::new();
-    let mut first = None;
-    for (database, answer) in read.into_iter().enumerate() {
-        let name = &routes.databases[database].name;
-        match answer {
-            // Each major version spells views and expressions in its own way.
-            Some(Ok((_, _, major))) if *first.get_or_insert(major) != major => {
-                let text = format!(
-                    "is of PostgreSQL {major}, the first is of {}: schemas of different versions cannot be held against each other",
-                    first.unwrap_or_default()
-                );
-                let address = routes.databases[database].url.to_string();
-                let failure = Failure::of(ErrorKind::Unsupported, "compare schemas", &address, text);
-                survey.failed.push((name.clone(), failure));
-            }
-            Some(Ok((hashes, installed, _))) => {
-                survey.take(routes, database, hashes);
-                extensions.push((name.clone(), installed));
-            }
-            Some(Err(failure)) => survey.failed.push((name.clone(), failure)),
-            None => {}
-        }
-    }
-    survey.extensions = odd_extensions(&extensions);
-    survey.groups = group(&survey.hashes, expected);
+    let mut survey = Survey::of(routes, answers, expected);
     survey.tell(routes, session, role).await;
     survey
 }
 
-async fn read_database(url: &DatabaseUrl, session: &Session, schemas: &[String], role: Option<&str>) -> Read {
+async fn read_database(
+    url: &DatabaseUrl,
+    session: &Session,
+    schemas: &[String],
+    asked: Asked<'_>,
+) -> Result<Answer, Failure> {
     let connection = Connection::open(url, session).await?;
     let sql = "SELECT current_setting('server_version_num')::int / 10000";
     let major = connection.query("ask for the version", sql, &[]).await?.first().map_or(0, |row| row.get(0));
-    Ok((read_hashes(&connection, schemas, role).await?, read_extensions(&connection).await?, major))
+    let hashes = hash::read(&connection, schemas, asked).await?;
+    Ok(Answer { hashes, extensions: read_extensions(&connection).await?, major })
 }
 
 impl Survey {
-    fn take(&mut self, routes: &Routes, database: usize, read: SchemaHashes) {
+    /// What the databases' answers come to, each at its index; `None` where the time was over before.
+    fn of(routes: &Routes, answers: Vec<Option<Result<Answer, Failure>>>, expected: &Expected) -> Self {
+        let mut survey = Self::default();
+        let (mut extensions, mut hashed) = (Vec::new(), BTreeMap::new());
+        for (database, answer) in answers.into_iter().enumerate() {
+            let name = &routes.databases[database].name;
+            match answer {
+                Some(Ok(answer)) => {
+                    survey.take(routes, database, &answer, &mut hashed);
+                    extensions.push((name.clone(), answer.extensions));
+                }
+                Some(Err(failure)) => survey.failed.push((name.clone(), failure)),
+                None => {}
+            }
+        }
+        survey.extensions = odd_extensions(&extensions);
+        survey.groups = group(&hashed, expected);
+        survey.hashes = hashed.into_iter().map(|(shard, hashed)| (shard, hashed.full)).collect();
+        survey
+    }
+
+    fn take(
+        &mut self,
+        routes: &Routes,
+        database: usize,
+        answer: &Answer,
+        hashed: &mut BTreeMap<usize, Hashed>,
+    ) {
+        let read = &answer.hashes;
         for (i, shard) in routes.in_database(database) {
-            if let Some(hash) = read.hashes.get(&shard.schema) {
-                self.hashes.insert(i, hash.clone());
+            if let Some(full) = read.hashes.get(&shard.schema) {
+                let bare = read.bare.get(&shard.schema).unwrap_or(full).clone();
+                hashed.insert(i, Hashed { full: full.clone(), bare, major: answer.major });
             } else if read.moving.contains(&shard.schema) {
                 self.moving.push(i);
             } else if let Some(who) = read.locked.get(&shard.schema) {
@@ -108,6 +124,19 @@ impl Survey {
                 self.missing.push(i);
             }
         }
+    }
+
+    /// The shards on servers of each major version, that of the most shards first.
+    #[must_use]
+    pub fn versions(&self) -> Vec<(i32, Vec<usize>)> {
+        let mut versions: Vec<(i32, Vec<usize>)> = Vec::new();
+        for group in &self.groups {
+            match versions.last_mut().filter(|(major, _)| *major == group.major) {
+                Some((_, shards)) => shards.extend(&group.members),
+                None => versions.push((group.major, group.members.clone())),
+            }
+        }
+        versions
     }
 
     /// The second query, for one schema of each group.
@@ -126,12 +155,39 @@ impl Survey {
                 }
             }
         }
-        let all: Vec<Sized<'_>> = lines.iter().zip(&self.groups).map(|(l, g)| (l, g.members.len())).collect();
-        for (i, group) in self.groups.iter().enumerate().skip(1).take(TOLD - 1) {
+        self.compare(&lines);
+    }
+
+    /// How the groups differ, by the lines of one schema of each: from the first group of their version, and the first groups of
+    /// the versions from each other, by what every version words alike.
+    fn compare(&mut self, lines: &[SchemaLines]) {
+        let alike: Vec<SchemaLines> = lines.iter().map(SchemaLines::alike).collect();
+        let sized = |lines: &'_ [SchemaLines], major: Option<i32>| -> Vec<(SchemaLines, usize)> {
+            let groups =
+                lines.iter().zip(&self.groups).filter(|(_, group)| major.is_none_or(|of| of == group.major));
+            groups.map(|(lines, group)| (lines.clone(), group.members.len())).collect()
+        };
+        let everywhere = sized(&alike, None);
+        let mut odd = Vec::new();
+        for (i, group) in self.groups.iter().enumerate().take(lines.len()) {
+            let first = self.groups.iter().position(|other| other.major == group.major).unwrap_or(i);
             // Before and after the migrations are meant to differ.
-            if group.state != State::Late || self.groups[0].state != State::Done {
-                self.drifts.push((i, differences(&lines[i], &lines[0], &all)));
+            let late = |usual: usize| group.state == State::Late && self.groups[usual].state == State::Done;
+            if i != first && !late(first) {
+                let own = sized(lines, Some(group.major));
+                let own: Vec<Sized<'_>> = own.iter().map(|(lines, size)| (lines, *size)).collect();
+                self.drifts.push((i, differences(&lines[i], &lines[first], &own)));
+            } else if i == first && i > 0 && !late(0) {
+                let all: Vec<Sized<'_>> = everywhere.iter().map(|(lines, size)| (lines, *size)).collect();
+                let found = differences(&alike[i], &alike[0], &all);
+                if !found.is_empty() {
+                    self.drifts.push((i, found));
+                    odd.push(i);
+                }
             }
+        }
+        for i in odd {
+            self.groups[i].state = State::Odd;
         }
     }
 }
@@ -176,22 +232,4 @@ fn odd_extensions(databases: &[(String, BTreeMap<String, String>)]) -> Vec<Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn extensions_are_compared_between_databases() {
-        let with = |name: &str, version: Option<&str>| {
-            (name.to_owned(), version.map(|v| ("citext".to_owned(), v.to_owned())).into_iter().collect())
-        };
-        let databases =
-            [with("a", Some("1.6")), with("b", Some("1.5")), with("c", Some("1.6")), with("d", None)];
-        assert_eq!(
-            odd_extensions(&databases),
-            [
-                "database b: extension citext is 1.5, 2 other(s) 1.6",
-                "database d: extension citext is missing, 2 other(s) 1.6"
-            ]
-        );
-    }
-}
+mod tests;

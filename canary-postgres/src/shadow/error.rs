@@ -30,6 +30,21 @@ pub enum ShadowError {
     /// A role that the shadow server does not have.
     #[error("the role {0} is not there on the shadow server")]
     NoRole(String),
+    /// A migration that the server refused.
+    #[error("{file}:{line}: {message}{}", sqlstate.as_ref().map_or_else(String::new, |code| format!(" ({code})")))]
+    Migration {
+        /// Its file.
+        file: String,
+        /// The line of the statement.
+        line: u64,
+        /// The server's words.
+        message: String,
+        /// Its code, where it was asked.
+        sqlstate: Option<String>,
+    },
+    /// The migrations make nothing in the schema that is to be hashed.
+    #[error("after all migrations the schema {0} is empty: they make their tables elsewhere, or none at all")]
+    Empty(String),
     /// It took too long.
     #[error("the shadow run was not done after {} s", .0.as_secs())]
     Deadline(Duration),

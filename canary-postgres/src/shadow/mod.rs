@@ -22,6 +22,7 @@ mod breakage;
 mod compare;
 mod error;
 mod facts;
+mod hashes;
 mod locks;
 mod migration;
 mod outside;
@@ -37,6 +38,7 @@ use std::time::Duration;
 pub use base::{BaseSchema, Dump};
 pub use breakage::{Breakage, Level};
 pub use error::ShadowError;
+pub use hashes::MigratedSchema;
 pub use locks::{Lock, LockMode, Trace, Work};
 pub use migration::{Migration, Mode, Piece, Statement};
 pub use report::{ShadowReport, Way};
@@ -89,6 +91,20 @@ pub struct ShadowAsk<'a> {
 }
 
 impl Shadow {
+    /// Replays migrations in a schema that has nothing in it, and hashes it after each. Nothing is left, as after
+    /// [`Shadow::examine`]. `schema` is made unless it is `public`; in the search path `{schema}` stands for it.
+    ///
+    /// # Errors
+    /// No server, a migration that it refuses ([`ShadowError::Migration`]), or migrations that leave the schema empty.
+    pub async fn hashes(
+        &self,
+        migrations: &[Migration],
+        schema: &str,
+    ) -> Result<MigratedSchema, ShadowError> {
+        let work = hashes::replay(self, migrations, schema);
+        tokio::time::timeout(self.deadline, work).await.unwrap_or(Err(ShadowError::Deadline(self.deadline)))
+    }
+
     /// Makes a shadow run for each base. Databases and server are gone when it returns, and when it is dropped in between (on a
     /// named server: by the next run).
     ///

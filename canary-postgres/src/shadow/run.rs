@@ -18,9 +18,6 @@ use crate::contract::{Contract, Query, QueryHash};
 /// The database that the migrations run in.
 const WORK: &str = "work";
 
-/// The most roles that are made because something names them.
-const ROLES: usize = 50;
-
 /// The most files after each of which everything is looked at, so that what breaks can be told to be theirs.
 const WATCHED_FILES: usize = 20;
 
@@ -140,19 +137,9 @@ impl Run<'_> {
 
     /// Makes the role whose lack was the trouble, if it was: roles are the server's, and migrations seldom make them.
     async fn granted(&mut self, broken: &Broken) -> Result<bool, ShadowError> {
-        let role =
-            broken.message.strip_prefix("role \"").and_then(|rest| rest.strip_suffix("\" does not exist"));
-        let Some(role) =
-            role.filter(|_| self.server.throw_away() && broken.sqlstate.as_deref() == Some("42704"))
-        else {
-            return Ok(false);
-        };
-        if self.roles.len() >= ROLES || self.roles.iter().any(|known| known == role) {
-            return Ok(false);
-        }
-        self.server.create_role(role).await?;
+        let Some(role) = self.server.lacks(broken, &self.roles).await? else { return Ok(false) };
         self.report.notes.push(format!("the role {role} is taken to be there: {} names it", broken.file));
-        self.roles.push(role.to_owned());
+        self.roles.push(role);
         Ok(true)
     }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use super::apply::Broken;
 use super::error::ShadowError;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::live::{Connection, DatabaseUrl, Failure, Session, quote_identifier};
+
+/// The most roles that are made because something names them.
+const ROLES: usize = 50;
 
 /// The first number of the advisory locks that a run's databases are held by ("cana").
 const LOCKS: i32 = 0x6361_6e61;
@@ -128,6 +132,13 @@ impl Server {
         Ok(rows.first().map_or_else(String::new, |row| row.get(0)))
     }
 
+    /// Its major version.
+    pub(super) async fn major(&self) -> Result<u32, ShadowError> {
+        let text = "SELECT current_setting('server_version_num')::int / 10000";
+        let rows = self.admin.query("ask for the version", text, &[]).await?;
+        Ok(rows.first().and_then(|row| u32::try_from(row.get::<_, i32>(0)).ok()).unwrap_or_default())
+    }
+
     /// Takes a name for the run's databases, and the lock that says that the run lives.
     async fn claim(&mut self) -> Result<(), ShadowError> {
         use std::hash::{BuildHasher as _, RandomState};
@@ -220,6 +231,25 @@ impl Server {
             Err(failure) if failure.sqlstate() != Some("42710") => Err(failure.into()),
             _ => Ok(()),
         }
+    }
+
+    /// Makes the role whose lack was the trouble, if it was and it is none of those that were `made` for that already.
+    pub(super) async fn lacks(
+        &self,
+        broken: &Broken,
+        made: &[String],
+    ) -> Result<Option<String>, ShadowError> {
+        let role =
+            broken.message.strip_prefix("role \"").and_then(|rest| rest.strip_suffix("\" does not exist"));
+        let Some(role) = role.filter(|_| self.throw_away() && broken.sqlstate.as_deref() == Some("42704"))
+        else {
+            return Ok(None);
+        };
+        if made.len() >= ROLES || made.iter().any(|known| known == role) {
+            return Ok(None);
+        }
+        self.create_role(role).await?;
+        Ok(Some(role.to_owned()))
     }
 
     /// Whether a role is there.

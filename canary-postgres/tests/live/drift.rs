@@ -145,7 +145,8 @@ async fn what_is_expected_decides_not_what_most_have() {
     let url = server::database(&cluster, "expected", &setup).await;
     let connection = Connection::open(&url, &Session::default()).await.unwrap();
     let hash = async || {
-        read_hashes(&connection, &["t-a".to_owned()], Some("app_drift")).await.unwrap().hashes["t-a"].clone()
+        // Without a role: what the lock file has.
+        read_hashes(&connection, &["t-a".to_owned()], None).await.unwrap().hashes["t-a"].clone()
     };
     let before = hash().await;
     server::write(
@@ -153,15 +154,27 @@ async fn what_is_expected_decides_not_what_most_have() {
         r#"ALTER TABLE "t-a".users ADD COLUMN phone text; ALTER TABLE "t-d".users ADD COLUMN fax text"#,
     )
     .await;
-    let expected = Expected { before: Some(before), after: Some(hash().await), allowed: Vec::new() };
+    let expected = Expected { before: vec![before], after: Some(hash().await), major: Some(15) };
+    let states = |found: &Survey| found.groups.iter().map(|g| (g.state, g.members.len())).collect::<Vec<_>>();
     let (routes, found) = look(&url, &expected).await;
-    let states: Vec<_> = found.groups.iter().map(|g| (g.state, g.members.len())).collect();
-    assert_eq!(states, [(State::Done, 1), (State::Late, 2), (State::Drifted, 1)]);
+    assert_eq!(states(&found), [(State::Done, 1), (State::Late, 2), (State::Drifted, 1)]);
     let words = words(&routes, &found);
     assert_eq!(
         words["t-d"],
         ["users.fax is there, 3 others without it", "users.phone is missing, 1 other with it"]
     );
+    // Hashes of another version say nothing; the book of a migration runner is no part of a schema.
+    let (_, found) = look(&url, &Expected { major: Some(14), ..expected.clone() }).await;
+    assert_eq!(states(&found), [(State::Common, 2), (State::Odd, 1), (State::Odd, 1)]);
+    server::write(&url, r#"CREATE TABLE "t-a"._sqlx_migrations (version bigint PRIMARY KEY)"#).await;
+    // What the role may do makes groups of its own, and is none of what is expected.
+    server::write(
+        &url,
+        r#"REVOKE INSERT ON "t-b".users FROM app_drift; GRANT SELECT (id) ON "t-b".users TO app_drift"#,
+    )
+    .await;
+    let (_, found) = look(&url, &expected).await;
+    assert_eq!(states(&found), [(State::Done, 1), (State::Late, 1), (State::Late, 1), (State::Drifted, 1)]);
 }
 
 #[tokio::test]

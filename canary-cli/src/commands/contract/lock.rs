@@ -4,6 +4,7 @@ use canary_postgres::contract::{Budgets, Contract};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
+use super::schema::Migrated;
 use super::{LOCK, at, extracted, path, read, source_argument, write};
 use crate::commands::Context;
 use crate::error::{CommandError, ErrorKind, chain};
@@ -42,11 +43,14 @@ pub(super) fn lock(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Command
     let there = out.exists();
     if matches.get_flag("locked") {
         let locked = read(&out)?;
-        return Ok(compared(cx, &locked, &fresh));
+        let migrated = Migrated::of(cx, Some(&locked))?;
+        return Ok(compared(cx, &locked, &fresh, migrated.as_ref()));
     }
     // An edited file is not written over unseen: its budgets could not be kept.
     let old = if there { Some(read(&out)?) } else { None };
     keep(&mut fresh, old.as_ref(), cx, matches);
+    let migrated = Migrated::of(cx, old.as_ref())?;
+    let schema = migrated.map_or_else(Vec::new, |migrated| migrated.keep(&mut fresh, old.as_ref()));
     let text = fresh.to_lock().map_err(|error| CommandError::bug(chain(&error)))?;
     write(&out, &text)?;
     let shown = out.display().to_string();
@@ -55,12 +59,13 @@ pub(super) fn lock(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Command
             .line(line("contract", json!({ "file": shown, "contract": fresh, "pools": described(&fresh) })));
     } else {
         cx.screen.lines(summary(&fresh));
+        cx.screen.lines(schema);
         cx.screen.line(format!("wrote {shown}"));
     }
     Ok(0)
 }
 
-/// Takes over what no source says: budgets, seed, and what a database told.
+/// Takes over what no source says: budgets and seed.
 fn keep(fresh: &mut Contract, old: Option<&Contract>, cx: &Context<'_>, matches: &ArgMatches) {
     let budgets = old.map_or_else(Budgets::default, |old| old.budgets);
     fresh.budgets = Budgets {
@@ -73,30 +78,38 @@ fn keep(fresh: &mut Contract, old: Option<&Contract>, cx: &Context<'_>, matches:
     };
     if let Some(old) = old {
         fresh.seed = old.seed;
-        fresh.server_major = old.server_major;
-        fresh.schema_hashes.clone_from(&old.schema_hashes);
     }
     fresh.revision = cx.settings.spec.from.revision.as_ref().map(ToString::to_string);
 }
 
-fn compared(cx: &Context<'_>, locked: &Contract, fresh: &Contract) -> u8 {
-    let differences = locked.differences(fresh);
+fn compared(cx: &Context<'_>, locked: &Contract, fresh: &Contract, migrated: Option<&Migrated>) -> u8 {
+    let mut differences = locked.differences(fresh);
+    let (more, notes) = migrated.map_or_else(Default::default, |migrated| migrated.compared(locked));
+    let of_schema = !more.is_empty();
+    differences.extend(more);
     let code = if differences.is_empty() { 0 } else { ErrorKind::Refused.exit_code() };
     if cx.screen.json() {
         cx.screen.line(line("contract", json!({ "differences": differences, "exit_code": code })));
         return code;
     }
+    cx.screen.lines(notes);
     if differences.is_empty() {
         cx.screen
             .line(format!("contract  {}", cx.screen.paint.good("the sources ask what the lock file says")));
     } else {
         cx.screen.line(format!(
             "contract  {}",
-            cx.screen.paint.bad("the sources ask else than the lock file says")
+            cx.screen.paint.bad(if of_schema {
+                "sources or migrations are else than the lock file says"
+            } else {
+                "the sources ask else than the lock file says"
+            })
         ));
         cx.screen.lines(differences.iter().map(|difference| format!("  {difference}")));
-        cx.screen
-            .line("next: `canary-cli contract lock` writes what they ask now; review it with the change");
+        let shadow = if of_schema { " --shadow local" } else { "" };
+        cx.screen.line(format!(
+            "next: `canary-cli contract lock{shadow}` writes how it is now; review it with the change"
+        ));
     }
     code
 }

@@ -3,6 +3,7 @@
 pub(super) mod check;
 mod generate;
 mod lock;
+mod schema;
 #[cfg(test)]
 mod tests;
 

@@ -48,9 +48,10 @@ pub struct Contract {
     /// The constraints and unique indexes whose names the code matches in errors, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub constraints: Vec<MatchedConstraint>,
-    /// The hashes that a tenant's schema may have; empty when no database was asked.
+    /// What a tenant's schema hashes to after each of the last migrations, in the order they run; empty when they were never
+    /// replayed. After the last one is how the release wants it, after an earlier one how a tenant is that waits for its migration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub schema_hashes: Vec<String>,
+    pub schema_hashes: Vec<SchemaHash>,
     /// What queries and pool may take.
     pub budgets: Budgets,
     /// What orders the tenants under load.
@@ -71,6 +72,23 @@ impl Contract {
     pub fn enum_type(&self, name: &str) -> Option<&EnumType> {
         self.enums.iter().find(|found| found.name == name)
     }
+}
+
+/// What a tenant's schema is after a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaHash {
+    /// The migration's file, below the migrations' directory, with `/`.
+    pub migration: String,
+    /// SHA-256 of the file, in hexadecimal digits: another text may make another schema.
+    pub text: String,
+    /// SHA-256 of the schema after it, in hexadecimal digits, without the role's grants.
+    pub schema: String,
+}
+
+impl SchemaHash {
+    /// The most migrations that are kept, the last ones: a tenant that waits for more is one that has drifted.
+    pub const KEPT: usize = 20;
 }
 
 /// A constraint, or a unique index, that code knows errors by.
