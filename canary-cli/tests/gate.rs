@@ -2,67 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
+use service::{Service, printed};
 
-/// A repository with one migration that runs and one that is new.
-struct Service(tempfile::TempDir);
+#[path = "site/service.rs"]
+mod service;
 
 const NEW: &str = "-- gate: allow drop-column, nobody reads it\nSET lock_timeout = '2s';\nALTER TABLE users\n\tDROP COLUMN \"émail表\",\n\tADD COLUMN nick text;\nCREATE INDEX users_nick\n  ON users (nick);\n";
 
-impl Service {
+/// A repository with one migration that runs and one that is new.
+struct Gate(Service);
+
+impl Gate {
     fn new(text: &str) -> Self {
-        let service = Self(tempfile::tempdir().unwrap());
-        service.write("migrations/1_users.sql", "CREATE TABLE users (id int, \"émail表\" text);\n");
-        for arguments in [
-            &["init", "-q"][..],
-            &["add", "."],
-            &["commit", "-q", "-m", "users"],
-            &["tag", "v1"],
-            &["commit", "-q", "--allow-empty", "-m", "more"],
-        ] {
-            service.git(arguments);
-        }
-        service.write("migrations/2_nick.sql", text);
-        service
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let done = Command::new("git")
-            .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"])
-            .args(["-c", "commit.gpgSign=false"])
-            .args(arguments)
-            .current_dir(self.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
-            .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_canary-cli"));
-        command.env_clear().env("HOME", self.path()).env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("CANARY_STATE_DIR", self.path().join("state")).env("CANARY_ACTOR", "ada@ops");
-        command.current_dir(self.path()).arg("gate").args(["--base", "v1"]).args(arguments);
-        command
+        let old = ("migrations/1_users.sql", "CREATE TABLE users (id int, \"émail表\" text);\n");
+        let service = Service::with(old, ("migrations/2_nick.sql", text));
+        service.git(&["commit", "-q", "--allow-empty", "-m", "more"]);
+        Self(service)
     }
 
     fn gate(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        self.0.command(arguments).output().unwrap()
     }
 
     fn said(&self, arguments: &[&str]) -> String {
@@ -77,25 +39,24 @@ impl Service {
     }
 
     fn journal(&self) -> String {
-        std::fs::read_to_string(self.path().join("state/api_pool/journal.jsonl")).unwrap_or_default()
+        std::fs::read_to_string(self.0.path().join("state/api_pool/journal.jsonl")).unwrap_or_default()
     }
 }
 
 fn told(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    format!("{:?}\n{}{}", output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    format!("{:?}\n{}", output.status.code().unwrap(), printed(output))
 }
 
 const UNTIL: [&str; 4] = ["--until", "2999-01-01T00:00:00Z", "--reason", "nobody reads it"];
 
 #[test]
 fn people_see_the_clause_what_breaks_and_the_way_that_does_not() {
-    insta::assert_snapshot!(Service::new(NEW).said(&[]));
+    insta::assert_snapshot!(Gate::new(NEW).said(&[]));
 }
 
 #[test]
 fn github_gets_annotations() {
-    let service = Service::new("DROP TABLE users; -- 100%, all: of it\n");
+    let service = Gate::new("DROP TABLE users; -- 100%, all: of it\n");
     insta::assert_snapshot!(service.said(&["--output", "github"]));
 }
 
@@ -217,7 +178,7 @@ fn check_sarif(log: &Value) -> &Vec<Value> {
 
 #[test]
 fn code_scanning_gets_a_sarif_log() {
-    let service = Service::new(NEW);
+    let service = Gate::new(NEW);
     let log = |arguments: &[&str]| -> Value {
         serde_json::from_slice(&service.gate(&[&["--output", "sarif"], arguments].concat()).stdout).unwrap()
     };
@@ -236,12 +197,12 @@ fn code_scanning_gets_a_sarif_log() {
     let waved = |result: &&Value| result["suppressions"][0]["kind"] == "external";
     assert_eq!(check_sarif(&bypassed).iter().filter(waved).count(), 2);
 
-    service.write("migrations/3_gone.sql", "DROP TABEL users;\n\u{feff}DROP TABLE \u{1}x;\n");
-    std::fs::remove_file(service.path().join("migrations/1_users.sql")).unwrap();
+    service.0.write("migrations/3_gone.sql", "DROP TABEL users;\n\u{feff}DROP TABLE \u{1}x;\n");
+    std::fs::remove_file(service.0.path().join("migrations/1_users.sql")).unwrap();
     assert!(check_sarif(&log(&[])).len() > results.len());
     let unknown = service.gate(&["--output", "sarif", "--migrations-base", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(2), "a base twice is a mistake: {}", told(&unknown));
-    service.git(&["tag", "-d", "v1"]);
+    service.0.git(&["tag", "-d", "v1"]);
     let undecided = log(&[]);
     check_sarif(&undecided);
     let said = &undecided["runs"][0]["invocations"][0]["toolExecutionNotifications"][0];
@@ -250,7 +211,7 @@ fn code_scanning_gets_a_sarif_log() {
 
 #[test]
 fn a_grant_lets_one_rule_in_one_file_pass_and_is_on_record_before_it_does() {
-    let service = Service::new("SET lock_timeout = '2s';\nDROP TABLE users;\n");
+    let service = Gate::new("SET lock_timeout = '2s';\nDROP TABLE users;\n");
     let target = service.target("drop-table");
     assert_eq!(service.journal(), "");
     let grant = [&["--allow", &target, "--ticket", "OPS-7", "--by", "grace"], &UNTIL[..]].concat();
@@ -266,7 +227,7 @@ fn a_grant_lets_one_rule_in_one_file_pass_and_is_on_record_before_it_does() {
         assert!(record.contains(words), "{words} in {record}");
     }
 
-    service.write("migrations/2_nick.sql", "SET lock_timeout = '2s';\nDROP TABLE users; \n");
+    service.0.write("migrations/2_nick.sql", "SET lock_timeout = '2s';\nDROP TABLE users; \n");
     let edited = service.said(&grant);
     assert!(edited.starts_with("10\n") && edited.contains("grant-unusable"), "{edited}");
     assert_eq!(service.journal(), journal, "what is refused is not on record here");
@@ -274,20 +235,20 @@ fn a_grant_lets_one_rule_in_one_file_pass_and_is_on_record_before_it_does() {
 
 #[test]
 fn what_cannot_be_recorded_is_refused() {
-    let service = Service::new("DROP TABLE users;\n");
+    let service = Gate::new("DROP TABLE users;\n");
     let target = service.target("drop-table");
     // A file where the journal's directory should be.
-    service.write("state", "");
+    service.0.write("state", "");
     let output = service.gate(&[&["--allow", &target], &UNTIL[..]].concat());
     assert_eq!(output.status.code(), Some(10), "{}", told(&output));
     assert!(output.stdout.is_empty(), "{}", told(&output));
-    let forced = service.command(&[]).env("FORCE_MIGRATE", "1").output().unwrap();
+    let forced = service.0.command(&[]).env("FORCE_MIGRATE", "1").output().unwrap();
     assert_eq!(forced.status.code(), Some(10), "{}", told(&forced));
 }
 
 #[test]
 fn grants_are_given_whole_or_not_at_all() {
-    let service = Service::new("DROP TABLE users;\n");
+    let service = Gate::new("DROP TABLE users;\n");
     let target = service.target("drop-table");
     for (arguments, words) in [
         (vec!["--allow", &target], "--until"),
@@ -309,8 +270,8 @@ fn grants_are_given_whole_or_not_at_all() {
 
 #[test]
 fn force_says_finding_by_finding_what_it_waves_through() {
-    let service = Service::new(NEW);
-    let output = service.command(&[]).env("FORCE_MIGRATE", "1").output().unwrap();
+    let service = Gate::new(NEW);
+    let output = service.0.command(&[]).env("FORCE_MIGRATE", "1").output().unwrap();
     let said = told(&output);
     assert!(said.starts_with("0\n"), "{said}");
     for words in [
@@ -324,7 +285,7 @@ fn force_says_finding_by_finding_what_it_waves_through() {
 
 #[test]
 fn rules_that_only_lock_can_be_warnings() {
-    let service = Service::new("SET lock_timeout = '2s';\nCREATE INDEX i ON users (id);\n");
+    let service = Gate::new("SET lock_timeout = '2s';\nCREATE INDEX i ON users (id);\n");
     assert!(service.said(&[]).starts_with("10\n"));
     let said = service.said(&["--migrations-locks", "warn"]);
     assert!(

@@ -2,54 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use canary_postgres::cluster::{Cluster, ClusterConfig};
 use canary_postgres::live::{Connection, DatabaseUrl, Session};
+use service::{Service, printed};
 
-/// A repository with one migration that runs and one that is new.
-struct Service(tempfile::TempDir);
+#[path = "site/service.rs"]
+mod service;
 
 const USERS: &str = "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, age int);\n";
 
-impl Service {
+/// A repository with one migration that runs and one that is new.
+struct Shadowed(Service);
+
+impl Shadowed {
     fn new(new: &str) -> Self {
-        let service = Self(tempfile::tempdir().unwrap());
-        service.write("migrations/1_users.sql", USERS);
-        for arguments in
-            [&["init", "-q"][..], &["add", "."], &["commit", "-q", "-m", "users"], &["tag", "v1"]]
-        {
-            let done = Command::new("git")
-                .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgSign=false"])
-                .args(arguments)
-                .current_dir(service.path())
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                .output()
-                .unwrap();
-            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        }
-        service.write("migrations/2_new.sql", new);
-        service
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        Self(Service::with(("migrations/1_users.sql", USERS), ("migrations/2_new.sql", new)))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_canary-cli"));
-        command.env_clear().env("HOME", self.path()).env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("CANARY_STATE_DIR", self.path().join("state")).env("CANARY_ACTOR", "ada@ops");
+        let mut command = self.0.command(arguments);
         command.env("CANARY_MIGRATIONS_CONVENTION", "sqlx");
-        command.current_dir(self.path()).arg("gate").args(["--base", "v1"]).args(arguments);
         command
     }
 
@@ -59,8 +34,7 @@ impl Service {
 }
 
 fn told(output: &Output) -> (Option<i32>, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    (output.status.code(), printed(output))
 }
 
 /// The databases of shadow runs that a server has, each with whether somebody sleeps in it.
@@ -83,7 +57,7 @@ async fn write(cluster: &Cluster, database: &str, statements: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_run_left_on_the_server_is_gone_after_the_next() {
     let cluster = Cluster::start(ClusterConfig::default()).await.unwrap();
-    let service = Service::new("CREATE TABLE fresh (id int);\nSELECT pg_sleep(25);\n");
+    let service = Shadowed::new("CREATE TABLE fresh (id int);\nSELECT pg_sleep(25);\n");
     let url = cluster.url("postgres");
     let shadow = ["--shadow", url.as_str()];
     let mut killed = service.command(&shadow).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -97,7 +71,7 @@ async fn what_a_killed_run_left_on_the_server_is_gone_after_the_next() {
     let left: Vec<_> = shadows(&cluster).await.into_iter().map(|(name, _)| name).collect();
     assert!(left.len() == 2 && left[0].ends_with("_base") && left[1].ends_with("_work"), "{left:?}");
 
-    service.write("migrations/2_new.sql", "CREATE TABLE fresh (id int);\n");
+    service.0.write("migrations/2_new.sql", "CREATE TABLE fresh (id int);\n");
     let (code, text) = service.gate(&shadow);
     assert_eq!(code, Some(0), "{text}");
     for name in &left {
@@ -111,7 +85,7 @@ async fn what_a_killed_run_left_on_the_server_is_gone_after_the_next() {
     assert!(!again.contains("dropped the database"), "{again}");
 
     // What would change more of the server than a database of its own is not tried there.
-    service.write("migrations/2_new.sql", "CREATE ROLE app_of_the_migration;\n");
+    service.0.write("migrations/2_new.sql", "CREATE ROLE app_of_the_migration;\n");
     let (code, text) = service.gate(&shadow);
     assert_eq!(code, Some(22), "{text}");
     assert!(text.contains("it changes more of a server than the database it runs in"), "{text}");
@@ -129,14 +103,14 @@ async fn the_live_server_is_no_shadow_server_by_whatever_name_and_its_schema_is_
     };
     let tenants = [tenant("tenant_a", "int"), tenant("tenant_b", "int"), tenant("tenant_c", "text")].concat();
     write(&live, "shop", &tenants).await;
-    let service = Service::new(
+    let service = Shadowed::new(
         "ALTER TABLE users ADD COLUMN older int;\nUPDATE users SET older = age + 1 WHERE older IS NULL;\n",
     );
-    service.write("database-url", &live.url("shop"));
+    service.0.write("database-url", &live.url("shop"));
     let with = |shadow: &str| service.gate(&["--shadow", shadow, "--database-url-file", "database-url"]);
 
     // By its address; and by another path to its socket, where only the server itself tells.
-    let alias = service.path().join("alias");
+    let alias = service.0.path().join("alias");
     std::os::unix::fs::symlink(live.socket_directory(), &alias).unwrap();
     let other = format!("postgresql://postgres@/postgres?host={}&port={}", alias.display(), live.port());
     for url in [live.url("postgres"), other] {
@@ -161,7 +135,7 @@ async fn the_live_server_is_no_shadow_server_by_whatever_name_and_its_schema_is_
     assert_eq!((shadows(&live).await, shadows(&shadow).await), (Vec::new(), Vec::new()));
 
     // A live server that does not answer: nobody can tell whether it is the one that was named.
-    service.write("database-url", "postgres://canary:s3cret-word@127.0.0.1:1/shop");
+    service.0.write("database-url", "postgres://canary:s3cret-word@127.0.0.1:1/shop");
     let (code, text) = with(&shadow.url("postgres"));
     assert_eq!(code, Some(22), "{text}");
     assert!(
@@ -173,7 +147,7 @@ async fn the_live_server_is_no_shadow_server_by_whatever_name_and_its_schema_is_
 
 #[test]
 fn a_password_stands_in_a_file_and_nowhere_else() {
-    let service = Service::new("CREATE TABLE fresh (id int);\n");
+    let service = Shadowed::new("CREATE TABLE fresh (id int);\n");
     let (code, text) = service.gate(&["--shadow", "postgres://canary:s3cret-word@db-test/postgres"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("it holds a password") && text.contains("migrations.shadow_url_file"), "{text}");
@@ -182,7 +156,7 @@ fn a_password_stands_in_a_file_and_nowhere_else() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("nothing says which server"), "{text}");
     // No server listens there; what comes back names it without the password.
-    service.write("shadow-url", "postgres://canary:s3cret-word@127.0.0.1:1/postgres\n");
+    service.0.write("shadow-url", "postgres://canary:s3cret-word@127.0.0.1:1/postgres\n");
     let (code, text) = service.gate(&["--shadow", "server", "--shadow-url-file", "shadow-url"]);
     assert_eq!(code, Some(22), "{text}");
     assert!(text.contains("canary@127.0.0.1:1/postgres") && !text.contains("s3cret"), "{text}");

@@ -31,19 +31,21 @@ pub enum LockMode {
 }
 
 impl LockMode {
+    /// Each with its name in `pg_locks` and the one in SQL.
+    const NAMES: [(Self, &'static str, &'static str); 8] = [
+        (Self::AccessShare, "AccessShareLock", "ACCESS SHARE"),
+        (Self::RowShare, "RowShareLock", "ROW SHARE"),
+        (Self::RowExclusive, "RowExclusiveLock", "ROW EXCLUSIVE"),
+        (Self::ShareUpdateExclusive, "ShareUpdateExclusiveLock", "SHARE UPDATE EXCLUSIVE"),
+        (Self::Share, "ShareLock", "SHARE"),
+        (Self::ShareRowExclusive, "ShareRowExclusiveLock", "SHARE ROW EXCLUSIVE"),
+        (Self::Exclusive, "ExclusiveLock", "EXCLUSIVE"),
+        (Self::AccessExclusive, "AccessExclusiveLock", "ACCESS EXCLUSIVE"),
+    ];
+
     /// From the name in `pg_locks`.
     pub(super) fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "AccessShareLock" => Self::AccessShare,
-            "RowShareLock" => Self::RowShare,
-            "RowExclusiveLock" => Self::RowExclusive,
-            "ShareUpdateExclusiveLock" => Self::ShareUpdateExclusive,
-            "ShareLock" => Self::Share,
-            "ShareRowExclusiveLock" => Self::ShareRowExclusive,
-            "ExclusiveLock" => Self::Exclusive,
-            "AccessExclusiveLock" => Self::AccessExclusive,
-            _ => return None,
-        })
+        Self::NAMES.iter().find(|(_, held, _)| *held == name).map(|(mode, ..)| *mode)
     }
 
     /// Whom it makes wait.
@@ -59,16 +61,8 @@ impl LockMode {
 
 impl fmt::Display for LockMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::AccessShare => "ACCESS SHARE",
-            Self::RowShare => "ROW SHARE",
-            Self::RowExclusive => "ROW EXCLUSIVE",
-            Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
-            Self::Share => "SHARE",
-            Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
-            Self::Exclusive => "EXCLUSIVE",
-            Self::AccessExclusive => "ACCESS EXCLUSIVE",
-        })
+        let found = Self::NAMES.iter().find(|(mode, ..)| mode == self);
+        f.pad(found.map_or("", |(_, _, shown)| shown))
     }
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod contracts;
 mod describe;
 mod drift;
+mod hashes;
 mod isolation;
 mod load;
 mod locks;

@@ -58,7 +58,7 @@ impl Migrated {
         let schema = if database.schemas == "public" { "public" } else { TENANT };
         let shadow = Shadow { search_path: database.search_path.clone(), ..shadow };
         let failed = |error: &dyn std::error::Error| {
-            let hint = "see that PostgreSQL's programs are installed and that the migrations run from nothing; --shadow off leaves schema hashes out";
+            let hint = "the migrations must run from nothing, on PostgreSQL's programs here (--shadow local) or on a server that answers; --shadow off leaves schema hashes out";
             CommandError::new(ErrorKind::Undecided, format!("replay the migrations: {}", chain(error)), hint)
         };
         let done = runtime()?.block_on(shadow.hashes(migrations, schema)).map_err(|error| failed(&error))?;
