@@ -60,8 +60,9 @@ fn budgets_are_kept_and_an_edited_lock_file_is_refused() {
 fn service_at(world: &World, command: &str) -> String {
     let lock = world.directory.path().join("sql-contract.lock").display().to_string();
     let source = world.directory.path().display().to_string();
-    let file = if command == "lock" { "--out" } else { "--lock" };
-    World::new().arguments(&["contract", command, "--source", &source, file, &lock]).run()
+    let own =
+        if command == "lock" { vec!["--source", &source, "--out", &lock] } else { vec!["--lock", &lock] };
+    World::new().arguments(&[vec!["contract", command], own].concat()).run()
 }
 
 #[test]
