@@ -41,6 +41,10 @@ bench-judges: ## Judges of canaries on the same simulated hours: false rollbacks
 bench-tenants: ## A policy of many tenants: read, resolved, hashed, compared. TENANTS=10000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-tenants -- $(or $(TENANTS),10000)
 
+.PHONY: bench-probes
+bench-probes: ## Probes of many tenants: a sliding window beside batches that wait for their slowest.
+	nice $(CARGO) run -q --release -p canary-bench --bin bench-probes
+
 .PHONY: bench-gate
 bench-gate: ## The static gate: many new migrations, then one file of rows in several sizes. FILES=1000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-gate -- $(or $(FILES),1000)

@@ -2,7 +2,7 @@
 # Debian packages. Incus comes from backports where the release itself has none.
 
 LAB_PACKAGES=(debootstrap squashfs-tools dnsmasq-base iptables iproute2 lxcfs socat curl openssl binutils
-  haproxy prometheus postgresql wrk tmux)
+  haproxy prometheus postgresql wrk tmux docker.io)
 LAB_INCUS_PACKAGES=(incus-base incus-client)
 LAB_BACKPORTS=/etc/apt/sources.list.d/canary-lab-backports
 
