@@ -12,6 +12,7 @@ use canary_tenants::source::{SourceReply, TenantSource};
 use tokio::task::JoinSet;
 
 use crate::error::{CommandError, chain};
+use crate::probes::Probes;
 
 /// The largest token that is read.
 const LONGEST_TOKEN: u64 = 64 * 1024;
@@ -73,10 +74,11 @@ fn token(path: &Path) -> Result<String, String> {
     }
 }
 
-/// Asks every source; one that does not answer in time, or breaks, is down. `note` hears how far it is.
+/// Asks every source and every tenant's own endpoint at once; a source that does not answer in time, or breaks, is down. `note` hears how far it is.
 pub(crate) async fn measured(
     policy: &Policy,
     sources: &[Arc<dyn TenantSource>],
+    probes: &Probes,
     question: &Question,
     note: impl Fn(&str),
 ) -> Evidence {
@@ -92,18 +94,10 @@ pub(crate) async fn measured(
             (i, read.unwrap_or_else(late))
         });
     }
-    let mut replies: Vec<Option<SourceReply>> = vec![None; sources.len()];
-    let mut tenants = 0;
-    note(&format!("asks {} source(s) for {} tenant(s)", sources.len(), policy.tenants.len()));
-    while let Some(ended) = asking.join_next().await {
-        let Ok((i, reply)) = ended else { continue };
-        tenants += reply.found.len();
-        if let Some(slot) = replies.get_mut(i) {
-            *slot = Some(reply);
-        }
-        let answered = replies.iter().flatten().count();
-        note(&format!("{answered} of {} source(s) answered, with {tenants} tenant(s)", sources.len()));
-    }
+    let id = question.at.to_string();
+    let probed = probes.ask(policy, &id, question.limit);
+    let answered = replies(asking, policy, sources.len(), note);
+    let (replies, probes) = tokio::join!(answered, probed);
     let broken = || SourceReply::down("the reading of it broke off: a bug in canary");
     let named = sources.iter().zip(replies);
     Evidence {
@@ -115,6 +109,28 @@ pub(crate) async fn measured(
         sources: named
             .map(|(source, reply)| (source.name().to_owned(), reply.unwrap_or_else(broken)))
             .collect(),
-        probes: Vec::new(),
+        probes,
     }
+}
+
+/// The answers as they come, in the order of the sources.
+async fn replies(
+    mut asking: JoinSet<(usize, SourceReply)>,
+    policy: &Policy,
+    sources: usize,
+    note: impl Fn(&str),
+) -> Vec<Option<SourceReply>> {
+    let mut replies: Vec<Option<SourceReply>> = vec![None; sources];
+    let mut tenants = 0;
+    note(&format!("asks {} source(s) for {} tenant(s)", sources, policy.tenants.len()));
+    while let Some(ended) = asking.join_next().await {
+        let Ok((i, reply)) = ended else { continue };
+        tenants += reply.found.len();
+        if let Some(slot) = replies.get_mut(i) {
+            *slot = Some(reply);
+        }
+        let answered = replies.iter().flatten().count();
+        note(&format!("{answered} of {} source(s) answered, with {tenants} tenant(s)", sources));
+    }
+    replies
 }

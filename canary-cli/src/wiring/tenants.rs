@@ -21,6 +21,7 @@ use canary_tenants::source::TenantSource;
 use super::database::Unusable;
 use crate::decisions::{DecisionLog, NewDecision, RecordError};
 use crate::error::{CommandError, chain};
+use crate::probes::Probes;
 use crate::rounds::{Question, measured, sources};
 use crate::settings::Settings;
 
@@ -50,6 +51,7 @@ struct TenantsCheck {
     text: String,
     path: PathBuf,
     sources: Vec<Arc<dyn TenantSource>>,
+    probes: Probes,
     version: Option<String>,
     log: DecisionLog,
 }
@@ -67,13 +69,16 @@ impl TenantsCheck {
         })?;
         let file = read(&text, &path.display().to_string())
             .map_err(|error| crate::commands::tenants::refused(&error))?;
-        let sources = sources(&file, path.parent().unwrap_or_else(|| Path::new(".")))?;
+        let directory = path.parent().unwrap_or_else(|| Path::new("."));
+        let sources = sources(&file, directory)?;
+        let probes = Probes::of(&file, directory)?;
         let log = DecisionLog::of(settings);
         Ok(Self {
             file,
             text,
             path: path.to_owned(),
             sources,
+            probes,
             version: settings.tenants.version.clone(),
             log,
         })
@@ -98,7 +103,7 @@ impl TenantsCheck {
             before,
             limit: ask.limit.min(Duration::from_secs(60)) * QUARTERS / 4,
         };
-        measured(policy, &self.sources, &question, |_| {}).await
+        measured(policy, &self.sources, &self.probes, &question, |_| {}).await
     }
 
     /// Before anything is touched: the policy, and whether every source answers what it will be asked.

@@ -7,6 +7,7 @@ use canary_tenants::decide::{Decision, Reason};
 use canary_tenants::evidence::Evidence;
 use canary_tenants::gap::{Breach, Judged};
 use canary_tenants::policy::{Policy, Unit};
+use canary_tenants::probe::{ProbeResult, Tally};
 use canary_tenants::round::{Anomaly, Round, Severity};
 use serde_json::{Value, json};
 
@@ -102,6 +103,21 @@ impl Execution {
             detail.push_str(&down.join("; "));
         }
         self.step("validate_metrics_connectivity", status, detail);
+    }
+
+    /// The tenants' own endpoints have answered, or have not.
+    pub(super) fn probed(&mut self, results: &[ProbeResult]) {
+        if results.is_empty() {
+            return;
+        }
+        let Tally { count, healthy, unhealthy, unknown } = Tally::of(results);
+        let status = match (unhealthy, unknown) {
+            (0, 0) => Status::Success,
+            (0, _) => Status::Warning,
+            _ => Status::Failure,
+        };
+        let detail = format!("{count} probe(s): {healthy} healthy, {unhealthy} unhealthy, {unknown} unknown");
+        self.step("batch_health_probes", status, detail);
     }
 
     /// The round is decided: a step for each objective, and the score.

@@ -17,6 +17,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use super::{file, policy_at};
 use crate::commands::{Context, random};
 use crate::error::{CommandError, ErrorKind, Problem};
+use crate::probes::Probes;
 use crate::rounds::{Question, measured, sources};
 use execution::{Execution, Status};
 
@@ -96,10 +97,13 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
         limit: matches.get_one::<Duration>("deadline").copied().unwrap_or(Duration::from_secs(60)),
     };
     let beside = cx.environment.directory.join(&path);
-    let sources = sources(&policy.file, beside.parent().unwrap_or(&cx.environment.directory))?;
-    let evidence = measured(&policy, &sources, &question, |told| cx.screen.note(told)).await;
+    let directory = beside.parent().unwrap_or(&cx.environment.directory);
+    let sources = sources(&policy.file, directory)?;
+    let probes = Probes::of(&policy.file, directory)?;
+    let evidence = measured(&policy, &sources, &probes, &question, |told| cx.screen.note(told)).await;
     refused(&evidence)?;
     execution.connected(&policy, &evidence);
+    execution.probed(&evidence.probes);
     let began = Instant::now();
     let round = canary_tenants::round::decide_round(&policy, &evidence);
     execution.decided(&policy, &round, &evidence, began);

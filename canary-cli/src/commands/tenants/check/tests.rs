@@ -138,3 +138,41 @@ fn an_outage_of_all_sources_is_a_halt_in_bounded_time() {
     arguments.extend(["--deadline", "500ms"]);
     insta::assert_snapshot!(stable(&world(&url).arguments(&arguments).run(), &url));
 }
+
+/// Answers 200 to `acme` and 503 to everybody else, for as long as the test runs.
+fn endpoint() -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/{{tenant}}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).unwrap_or(0);
+            let good = head[..read].starts_with(b"GET /acme ");
+            let status = if good { "200 OK" } else { "503 Service Unavailable" };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    url
+}
+
+#[test]
+fn tenants_own_endpoints_are_asked_and_decide() {
+    let world = World::new();
+    let policy = |more: &str| {
+        format!(
+            "version: sla/v1\nsources: [{{name: eu-1, kind: prometheus, url: \"http://127.0.0.1:9\"}}]\nobjectives:\n\
+             \x20 up: {{kind: probe, url: \"{}\", tries: 1{more}}}\ntenants: {{acme: , other: }}\n",
+            endpoint()
+        )
+    };
+    std::fs::write(world.directory.path().join("sla.yaml"), policy("")).unwrap();
+    let world = world.arguments(CHECK);
+    let text = world.run();
+    assert!(text.contains("2 probe(s): 1 healthy, 1 unhealthy, 0 unknown"), "{text}");
+    assert!(text.contains("status 503, not 200"), "{text}");
+    // Roots that cannot be read are not replaced by others.
+    std::fs::write(world.directory.path().join("sla.yaml"), policy(", ca_file: gone.pem")).unwrap();
+    let text = world.again(CHECK).run();
+    assert!(text.contains("ca_file of objective up: cannot read") && text.contains("gone.pem"), "{text}");
+}
