@@ -130,14 +130,14 @@ pub(crate) fn text(cx: &Context<'_>, path: &Path) -> Result<String, CommandError
 
 /// The policy in a file, as it holds now.
 fn policy(cx: &Context<'_>, path: &Path) -> Result<Policy, CommandError> {
-    policy_at(cx, path, Timestamp::from(SystemTime::now()))
+    read_at(cx, path, Timestamp::from(SystemTime::now())).map(|(_, policy)| policy)
 }
 
-/// The policy in a file, as it holds at an instant.
-fn policy_at(cx: &Context<'_>, path: &Path, at: Timestamp) -> Result<Policy, CommandError> {
+/// The text of a policy, and the policy as it holds at an instant.
+fn read_at(cx: &Context<'_>, path: &Path, at: Timestamp) -> Result<(String, Policy), CommandError> {
     let text = text(cx, path)?;
     let file = read(&text, &path.display().to_string()).map_err(|error| refused(&error))?;
-    Ok(file.at(at))
+    Ok((text, file.at(at)))
 }
 
 /// Everything that is wrong with a file, as `file:line:column: what`.

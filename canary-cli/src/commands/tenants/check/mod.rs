@@ -12,11 +12,13 @@ use canary_core::time::Timestamp;
 use canary_tenants::decide::Decision;
 use canary_tenants::evidence::Before;
 use canary_tenants::policy::{Policy, VERSION};
+use canary_tenants::round::decide_round;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use super::{file, policy_at};
+use super::{file, read_at};
 use crate::commands::{Context, random};
-use crate::error::{CommandError, ErrorKind, Problem};
+use crate::decisions::{DecisionLog, NewDecision};
+use crate::error::{CommandError, ErrorKind, Problem, chain};
 use crate::probes::Probes;
 use crate::rounds::{Question, measured, sources};
 use execution::{Execution, Status};
@@ -74,7 +76,7 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
         matches.get_one::<Timestamp>("at").copied().unwrap_or_else(|| Timestamp::from(SystemTime::now()));
     let mut execution = Execution::begin(name(at, random::<5>()?), at);
     let path: PathBuf = file(matches, "sla");
-    let policy = policy_at(cx, &path, at)?;
+    let (text, policy) = read_at(cx, &path, at)?;
     execution.step(
         "load_sla_baselines",
         Status::Success,
@@ -86,13 +88,16 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
             path.display()
         ),
     );
-    let version = matches.get_one::<String>("canary-version").cloned();
+    let named_here = matches.get_one::<String>("canary-version").cloned();
+    let version = named_here.or_else(|| cx.settings.tenants.version.clone());
     named(&policy, version.as_ref(), &path)?;
+    let log = DecisionLog::of(&cx.settings);
+    let before = before(&log, &policy, version.as_deref(), at, &mut execution);
     let question = Question {
         at,
         version,
         percentage: matches.get_one::<u64>("rollout-percentage").copied(),
-        before: Before::default(),
+        before,
         // proof: clap has a default for it.
         limit: matches.get_one::<Duration>("deadline").copied().unwrap_or(Duration::from_secs(60)),
     };
@@ -105,10 +110,73 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
     execution.connected(&policy, &evidence);
     execution.probed(&evidence.probes);
     let began = Instant::now();
-    let round = canary_tenants::round::decide_round(&policy, &evidence);
+    let round = decide_round(&policy, &evidence);
     execution.decided(&policy, &round, &evidence, began);
+    let new = NewDecision {
+        execution: execution.id.clone(),
+        rollout: None,
+        artifact: None,
+        round: &round,
+        policy: &policy,
+        policy_text: &text,
+        policy_path: &beside,
+        evidence: &evidence,
+    };
+    record(&log, new, &mut execution).await?;
     show::show(cx, &policy, &round, &execution)?;
     Ok(exit_code(round.decided.decision))
+}
+
+/// Records a decision before anybody hears of it. One that cannot be recorded is no approval; a halt or a rollback stands all the same.
+async fn record(
+    log: &DecisionLog,
+    new: NewDecision<'_>,
+    execution: &mut Execution,
+) -> Result<(), CommandError> {
+    const ACTION: &str = "log_decision_audit_trail";
+    let decision = new.round.decided.decision;
+    match log.append(new).await {
+        Ok(record) => {
+            let detail = format!("record {} in {}", record.seq, log.path().display());
+            execution.step(ACTION, Status::Success, detail);
+            execution.hash = Some(record.hash.to_string());
+            Ok(())
+        }
+        Err(error) if decision == Decision::Approve => {
+            let mut told = error.explain();
+            for problem in &mut told.problems {
+                problem.message =
+                    format!("nothing is approved, since it cannot be recorded: {}", problem.message);
+            }
+            Err(told)
+        }
+        Err(error) => {
+            let detail = format!("not recorded in {}: {}", log.path().display(), chain(&error));
+            execution.step(ACTION, Status::Failure, detail);
+            Ok(())
+        }
+    }
+}
+
+/// What the last round with the same release left. Without it a breach is the first of its kind, which takes nothing back.
+fn before(
+    log: &DecisionLog,
+    policy: &Policy,
+    version: Option<&str>,
+    at: Timestamp,
+    execution: &mut Execution,
+) -> Before {
+    if !log.path().exists() {
+        return Before::default();
+    }
+    match log.last(None, version) {
+        Ok(last) => last.map(|(_, evidence)| Before::of(policy, &evidence, at)).unwrap_or_default(),
+        Err(error) => {
+            let detail = format!("it counts as none: {}", chain(&error));
+            execution.step("load_last_round", Status::Warning, detail);
+            Before::default()
+        }
+    }
 }
 
 /// The exit code of a decision.

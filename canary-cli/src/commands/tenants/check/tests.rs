@@ -43,7 +43,8 @@ fn policy(url: &str) -> String {
 fn world(url: &str) -> World {
     let world = World::new();
     std::fs::write(world.directory.path().join("sla.yaml"), policy(url)).unwrap();
-    world
+    let state = world.directory.path().join("state").display().to_string();
+    world.variable("CANARY_STATE_DIR", state)
 }
 
 fn fleet(acme: u64) -> String {
@@ -127,6 +128,40 @@ fn a_policy_that_cannot_be_asked_is_told_and_decides_nothing() {
         text.push_str(&stable(&world.run(), &server.url));
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_second_round_in_a_row_takes_the_release_back() {
+    let Some(server) = StoredPrometheus::start(&fleet(250)) else { return };
+    let mut world = world(&server.url);
+    let mut codes = Vec::new();
+    // The same samples once more are the same round; newer ones are the next.
+    for at in ["2026-01-01T11:59:15Z", "2026-01-01T11:59:25Z", "2026-01-01T11:59:55Z"] {
+        let mut arguments = CHECK.to_vec();
+        arguments.truncate(6);
+        arguments.extend(["--at", at]);
+        world = world.again(&arguments);
+        let told = world.run();
+        codes.push(told.lines().next().unwrap_or_default().to_owned());
+        assert!(told.contains("log_decision_audit_trail") && told.contains("audit hash"), "{told}");
+    }
+    assert_eq!(codes, ["exit code 22", "exit code 22", "exit code 20"]);
+}
+
+#[test]
+fn nothing_is_approved_without_a_record_and_a_halt_stands() {
+    for (bad, code, says) in [
+        (0, "exit code 10", "error: nothing is approved, since it cannot be recorded: "),
+        (250, "exit code 22", "not recorded in "),
+    ] {
+        let Some(server) = StoredPrometheus::start(&fleet(bad)) else { return };
+        let world = world(&server.url);
+        std::fs::write(world.directory.path().join("file"), "in the way").unwrap();
+        let mut arguments = CHECK.to_vec();
+        arguments.extend(["--decision-log", "file/decisions.jsonl"]);
+        let told = world.arguments(&arguments).run();
+        assert!(told.starts_with(code) && told.contains(says), "{told}");
+    }
 }
 
 #[test]
