@@ -64,6 +64,10 @@ impl Keys {
         &self.api
     }
 
+    pub(crate) fn app(&self) -> Option<&str> {
+        self.app.as_deref()
+    }
+
     /// Takes the keys out of a text that may repeat them.
     pub(crate) fn redact(&self, text: &str) -> String {
         let text = text.replace(&self.api, "…");

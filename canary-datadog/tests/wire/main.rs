@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
 mod events;
+mod tenants;

@@ -4,6 +4,7 @@ use canary_core::fleet::Digest;
 use canary_core::journal::canonical;
 use serde_json::{Map, Value, json};
 
+use super::datadog::DatadogForm;
 use super::effective::{Policy, TenantPolicy};
 use super::file::{GapKey, Objective, ObjectiveKind, Part, PolicyFile, Source, SourceKind};
 
@@ -91,7 +92,8 @@ fn decision(file: &PolicyFile) -> Value {
 fn source(source: &Source) -> Value {
     let org_id = match &source.kind {
         SourceKind::Mimir { org_id } => Some(org_id),
-        SourceKind::Prometheus | SourceKind::Thanos => None,
+        // Where keys are decides nothing.
+        SourceKind::Prometheus | SourceKind::Thanos | SourceKind::Datadog { .. } => None,
     };
     json!({
         "name": source.name,
@@ -106,6 +108,27 @@ fn source(source: &Source) -> Value {
 }
 
 fn objective(objective: &Objective) -> Value {
+    let mut form = measured(objective);
+    // Absent where there is none, so that policies without a Datadog keep their digests.
+    if let (Some(datadog), Value::Object(form)) = (&objective.datadog, &mut form) {
+        form.insert("datadog".to_owned(), datadog_form(datadog));
+    }
+    form
+}
+
+fn datadog_form(form: &DatadogForm) -> Value {
+    match form {
+        DatadogForm::Distribution { metric, unit } => {
+            json!({ "distribution": metric.to_string(), "unit_ns": unit })
+        }
+        DatadogForm::Counts { part, good, total } => {
+            json!({ if *good { "good" } else { "bad" }: part.to_string(), "total": total.to_string() })
+        }
+        DatadogForm::Gauge { metric } => json!({ "metric": metric.to_string() }),
+    }
+}
+
+fn measured(objective: &Objective) -> Value {
     let kind = objective.kind.as_str();
     match &objective.kind {
         ObjectiveKind::Quantile { q, histogram } => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::amount::{ONE, Unit};
+use super::datadog::DatadogForm;
 use super::date::Day;
 use super::place::{Place, Placed};
 use super::probing::{Probe, Probing};
@@ -50,7 +51,7 @@ pub struct Source {
     pub at: Place,
     /// What it is.
     pub kind: SourceKind,
-    /// Its base URL, without credentials.
+    /// Its base URL, without credentials; of a Datadog its site.
     pub url: String,
     /// The interval of scraping, in microseconds.
     pub scrape: u64,
@@ -76,6 +77,25 @@ pub enum SourceKind {
         /// The organisation.
         org_id: String,
     },
+    /// A Datadog; [`Source::url`] is its site.
+    Datadog {
+        /// Where its keys are; they are never in the policy.
+        keys: KeysFrom,
+    },
+}
+
+/// Where a Datadog's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysFrom {
+    /// In these environment variables.
+    Env {
+        /// The API key's.
+        api: String,
+        /// The application key's.
+        app: String,
+    },
+    /// In a file, relative to the policy's directory: lines `DD_API_KEY=…` and `DD_APP_KEY=…`.
+    File(String),
 }
 
 impl SourceKind {
@@ -86,6 +106,7 @@ impl SourceKind {
             Self::Prometheus => "prometheus",
             Self::Thanos => "thanos",
             Self::Mimir { .. } => "mimir",
+            Self::Datadog { .. } => "datadog",
         }
     }
 }
@@ -128,6 +149,8 @@ pub struct Objective {
     pub kind: ObjectiveKind,
     /// What everyone is promised who has nothing else.
     pub bounds: Bounds,
+    /// What is read at sources that are a Datadog.
+    pub datadog: Option<DatadogForm>,
 }
 
 /// What an objective measures.

@@ -6,6 +6,7 @@
 
 mod amount;
 mod canonical;
+mod datadog;
 mod date;
 mod diff;
 mod effective;
@@ -25,11 +26,12 @@ mod effective_tests;
 pub mod openslo;
 
 pub use amount::{ONE, Unit};
+pub use datadog::{DatadogForm, TagFilter, TagSelector, TagSelectorError};
 pub use date::{Day, DayError};
 pub use diff::{Change, PolicyDiff};
 pub use effective::{EffectiveBounds, Exemption, Lapsed, Origin, Policy, Setting, Shown, TenantPolicy};
 pub use file::{
-    Bounds, Decision, GapKey, GapLayer, Layer, Objective, ObjectiveKind, Part, PolicyFile, Source,
+    Bounds, Decision, GapKey, GapLayer, KeysFrom, Layer, Objective, ObjectiveKind, Part, PolicyFile, Source,
     SourceKind, Tenant, Tier, Window, Windows,
 };
 pub use place::{Place, Placed, PolicyError, Problem};

@@ -105,14 +105,32 @@ fn selector() -> Value {
     )
 }
 
+fn tags() -> Value {
+    about(
+        matching(r"^\s*[A-Za-z][A-Za-z0-9_.]*\s*(\{.*\}\s*)?$"),
+        "A metric, or a metric with tags; $canary_version stands for the version that is checked.",
+    )
+}
+
+/// What an objective reads at a Datadog.
+fn datadog(properties: Value, required: &[&str]) -> Value {
+    json!({
+        "description": "What is read at sources that are a datadog.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties,
+    })
+}
+
 fn source() -> Value {
     json!({
         "type": "object",
         "additionalProperties": false,
-        "required": ["name", "kind", "url"],
+        "required": ["name", "kind"],
         "properties": {
             "name": about(name(), "What tenants and messages call it."),
-            "kind": { "description": "What it is.", "enum": ["prometheus", "thanos", "mimir"] },
+            "kind": { "description": "What it is.", "enum": ["prometheus", "thanos", "mimir", "datadog"] },
             "url": about(matching("^https?://[^/@]+"), "Its base URL, without credentials."),
             "scrape": about(time(), "The interval of scraping. Default: 30s."),
             "timeout": about(time(), "The deadline of one request. Default: 10s."),
@@ -125,10 +143,35 @@ fn source() -> Value {
             "org_id": about(matching("^[!-~]+$"), "Of a mimir: X-Scope-OrgID; several joined by |."),
             "replica": { "description": "No label tells replicas apart.", "const": "none" },
             "bearer_token_file": about(text(), "The file with the bearer token, relative to this one."),
+            "site": about(text(), "Of a datadog: datadoghq.com, datadoghq.eu, or the URL of what speaks its API."),
+            "keys_from_env": {
+                "description": "Of a datadog: the variables with its API key and its application key.",
+                "type": "array",
+                "minItems": 2,
+                "maxItems": 2,
+                "items": matching("^[A-Z_][A-Z0-9_]*$"),
+            },
+            "keys_file": about(text(), "Of a datadog: the file with both keys, relative to this one."),
         },
-        "if": { "properties": { "kind": { "const": "mimir" } }, "required": ["kind"] },
-        "then": { "required": ["org_id"] },
-        "else": { "properties": { "org_id": false } },
+        "allOf": [
+            {
+                "if": { "properties": { "kind": { "const": "mimir" } }, "required": ["kind"] },
+                "then": { "required": ["org_id"] },
+                "else": { "properties": { "org_id": false } },
+            },
+            {
+                "if": { "properties": { "kind": { "const": "datadog" } }, "required": ["kind"] },
+                "then": {
+                    "required": ["site"],
+                    "oneOf": [{ "required": ["keys_from_env"] }, { "required": ["keys_file"] }],
+                    "properties": { "url": false, "bearer_token_file": false },
+                },
+                "else": {
+                    "required": ["url"],
+                    "properties": { "site": false, "keys_from_env": false, "keys_file": false },
+                },
+            },
+        ],
     })
 }
 
@@ -145,13 +188,19 @@ fn objective() -> Value {
     let mut share = of(
         "ratio",
         &["total", "limit"],
-        json!({ "bad": selector(), "good": selector(), "total": selector(), "limit": ratio() }),
+        json!({
+            "bad": selector(), "good": selector(), "total": selector(), "limit": ratio(),
+            "datadog": datadog(json!({ "bad": tags(), "good": tags(), "total": tags() }), &["total"]),
+        }),
     );
     if let Value::Object(share) = &mut share {
         share.insert("oneOf".to_owned(), json!([{ "required": ["bad"] }, { "required": ["good"] }]));
     }
     json!({ "oneOf": [
-        of("quantile", &["q", "histogram", "limit"], json!({ "q": ratio(), "histogram": selector(), "limit": time() })),
+        of("quantile", &["q", "histogram", "limit"], json!({
+            "q": ratio(), "histogram": selector(), "limit": time(),
+            "datadog": datadog(json!({ "distribution": tags(), "unit": { "enum": ["s", "ms", "us", "ns"], "default": "s" } }), &["distribution"]),
+        })),
         share,
         of("budget", &["of", "target", "max_burn"], json!({
             "of": about(name(), "The ratio that spends it."),
@@ -159,7 +208,9 @@ fn objective() -> Value {
             "max_burn": ratio(),
             "window": { "enum": ["short", "long"], "default": "long" },
         })),
-        of("value", &["metric", "limit"], json!({ "metric": selector(), "limit": ratio() })),
+        of("value", &["metric", "limit"], json!({
+            "metric": selector(), "limit": ratio(), "datadog": datadog(json!({ "metric": tags() }), &["metric"]),
+        })),
         of("probe", &["url"], probe()),
     ] })
 }

@@ -100,7 +100,7 @@ impl<'n, 't> Import<'n, 't> {
                 other => note(
                     &mut self.notes,
                     about,
-                    format!("ignored: sources of type {other:?} are not supported yet"),
+                    format!("ignored: sources of type {other:?} are not imported"),
                 ),
             },
             _ => note(&mut self.notes, about, "ignored: only SLO, SLI and DataSource have a counterpart"),

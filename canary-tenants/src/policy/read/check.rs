@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::reader::Reader;
-use super::{known, probes};
+use super::{datadog, known, probes};
 use crate::policy::amount::Unit;
 use crate::policy::file::{Bounds, GapKey, Layer, Objective, ObjectiveKind, PolicyFile, Tenant, Window};
 use crate::policy::place::Place;
@@ -19,6 +19,7 @@ pub(super) fn check(reader: &mut Reader, file: &PolicyFile) {
     budgets(reader, file);
     windows(reader, file);
     probes::check(reader, file);
+    datadog::check(reader, file);
     for (name, objective) in &file.objectives {
         hard(reader, file, name, &objective.bounds, format_args!("objective {name}"));
     }

@@ -1,6 +1,7 @@
 //! From a text to a [`PolicyFile`], or to everything that is wrong with it.
 
 mod check;
+mod datadog;
 mod layers;
 mod objectives;
 mod probes;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::known;
 use super::probes;
 use super::reader::Reader;
+use super::{datadog, known};
 use crate::policy::amount::{ONE, Unit};
 use crate::policy::file::{Bounds, Objective, ObjectiveKind, Part, Window};
 use crate::policy::keys;
@@ -57,7 +57,8 @@ fn objective(reader: &mut Reader, entry: &Entry<'_>) -> Option<Objective> {
     for key in missing {
         reader.needed(node, key, what);
     }
-    Some(Objective { at: entry.at, kind, bounds })
+    let datadog = node.get("datadog").and_then(|node| datadog::form(reader, node, what, &kind));
+    Some(Objective { at: entry.at, kind, bounds, datadog })
 }
 
 fn quantile(reader: &mut Reader, node: &Node<'_>, what: fmt::Arguments<'_>) -> Option<ObjectiveKind> {

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::policy::amount::Unit;
-use crate::policy::keys;
 use crate::policy::place::{Place, Placed, Problem};
 use crate::policy::selector::Selector;
 use crate::policy::tree::{Entry, Kind, Node, shortened};
@@ -63,10 +62,6 @@ impl Reader {
 
     /// Refuses a word that is none of `known`.
     pub(super) fn unknown(&mut self, at: Place, what: fmt::Arguments<'_>, word: &str, known: &[&str]) {
-        if let Some(feature) = keys::later(word) {
-            let remedy = format!("leave it out until this version of canary has {feature}");
-            return self.refuse(at, format!("{what} is not supported yet: {feature}"), remedy);
-        }
         let near = known
             .iter()
             .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))

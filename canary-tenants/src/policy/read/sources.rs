@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::datadog;
 use super::reader::Reader;
 use crate::policy::amount::{ONE, Unit};
 use crate::policy::file::{Source, SourceKind};
@@ -41,7 +42,9 @@ pub(super) fn sources(reader: &mut Reader, root: &Node<'_>) -> Vec<Source> {
 }
 
 fn source(reader: &mut Reader, node: &Node<'_>) -> Option<Source> {
-    reader.table(node, format_args!("a source"), keys::SOURCE);
+    let open: Vec<&str> = keys::SOURCE.iter().chain(keys::SECRETS).copied().collect();
+    reader.table(node, format_args!("a source"), &open);
+    datadog::no_secrets(reader, node);
     let name = reader.needed(node, "name", format_args!("a source"))?;
     let name = reader
         .text(name, format_args!("a source's name"))
@@ -49,8 +52,13 @@ fn source(reader: &mut Reader, node: &Node<'_>) -> Option<Source> {
     let name = name.value;
     let kind = reader.needed(node, "kind", format_args!("source {name}"))?;
     let kind = reader.word(kind, format_args!("the kind of source {name}"), keys::SOURCE_KINDS)?;
-    let url = reader.needed(node, "url", format_args!("source {name}"))?;
-    let url = url_of(reader, url, &name)?;
+    let url = if kind == "datadog" {
+        datadog::site(reader, node, &name)?
+    } else {
+        datadog::nothing_of_it(reader, node, &name);
+        let url = reader.needed(node, "url", format_args!("source {name}"))?;
+        url_of(reader, url, &name)?
+    };
     let kind = kind_of(reader, node, &kind, &name)?;
     replica(reader, node, &name);
     let time = |reader: &mut Reader, key: &str, fallback: u64| {
@@ -79,11 +87,12 @@ fn source(reader: &mut Reader, node: &Node<'_>) -> Option<Source> {
 
 fn kind_of(reader: &mut Reader, node: &Node<'_>, kind: &str, name: &str) -> Option<SourceKind> {
     let org_id = node.get("org_id");
-    if let ("prometheus" | "thanos", Some(org)) = (kind, org_id) {
+    if let ("prometheus" | "thanos" | "datadog", Some(org)) = (kind, org_id) {
         reader.refuse(org.at, format!("org_id of source {name}, which is no mimir"), "leave it out");
     }
     Some(match kind {
         "thanos" => SourceKind::Thanos,
+        "datadog" => SourceKind::Datadog { keys: datadog::keys_from(reader, node, name)? },
         "mimir" => {
             let org_id = reader.needed(node, "org_id", format_args!("source {name}, a mimir,"))?;
             let text = reader.text(org_id, format_args!("org_id of source {name}"))?.value;
