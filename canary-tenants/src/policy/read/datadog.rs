@@ -191,11 +191,10 @@ pub(super) fn check(reader: &mut Reader, file: &PolicyFile) {
             };
             reader.refuse(objective.at, message, remedy);
         }
-        if let (ObjectiveKind::Quantile { q, .. }, true) = (&objective.kind, objective.datadog.is_some()) {
-            if q % 100 != 0 {
-                let message = format!("q of objective {name} has more digits than a Datadog's percentiles");
-                reader.refuse(objective.at, message, "a percentile has two decimals at most: 0.9999");
-            }
+        let too_fine = matches!(objective.kind, ObjectiveKind::Quantile { q, .. } if q % 100 != 0);
+        if too_fine && objective.datadog.is_some() {
+            let message = format!("q of objective {name} has more digits than a Datadog's percentiles");
+            reader.refuse(objective.at, message, "a percentile has two decimals at most: 0.9999");
         }
     }
 }
