@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -21,7 +22,31 @@ pub struct Environment {
     pub terminal: bool,
 }
 
+/// Environment variables whose names come from files; their values may be secrets, and are not shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Variables(BTreeMap<String, OsString>);
+
+impl Variables {
+    /// A variable's text; `None` when it is not set, empty or no text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().filter(|text| !text.is_empty())
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Variables({} …)", self.0.len())
+    }
+}
+
 impl Environment {
+    /// The variables, to be asked for by name later.
+    #[must_use]
+    pub fn kept(&self) -> Variables {
+        Variables(self.variables.clone())
+    }
+
     /// Reads the process' own surroundings.
     ///
     /// # Errors

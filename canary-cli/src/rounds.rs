@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canary_core::time::Timestamp;
+use canary_datadog::{DatadogTenants, Keys, Site};
 use canary_prom::PrometheusTenants;
 use canary_tenants::evidence::{Before, Evidence};
-use canary_tenants::policy::{Policy, PolicyFile, Source};
+use canary_tenants::policy::{KeysFrom, Policy, PolicyFile, Source, SourceKind};
 use canary_tenants::source::{SourceReply, TenantSource};
 use tokio::task::JoinSet;
 
+use crate::environment::Variables;
 use crate::error::{CommandError, chain};
 use crate::probes::Probes;
 
@@ -41,12 +43,21 @@ pub(crate) struct Question {
 pub(crate) fn sources(
     file: &PolicyFile,
     directory: &Path,
+    variables: &Variables,
 ) -> Result<Vec<Arc<dyn TenantSource>>, CommandError> {
-    file.sources.iter().map(|source| one(file, source, directory)).collect()
+    file.sources.iter().map(|source| one(file, source, directory, variables)).collect()
 }
 
-fn one(file: &PolicyFile, source: &Source, directory: &Path) -> Result<Arc<dyn TenantSource>, CommandError> {
+fn one(
+    file: &PolicyFile,
+    source: &Source,
+    directory: &Path,
+    variables: &Variables,
+) -> Result<Arc<dyn TenantSource>, CommandError> {
     let place = format!("{}:{}", file.file, source.at);
+    if let SourceKind::Datadog { keys } = &source.kind {
+        return datadog(file, source, keys, directory, variables);
+    }
     let token = match &source.bearer_token_file {
         Some(name) => Some(token(&directory.join(name)).map_err(|why| {
             let message = format!("{place}: bearer_token_file of source {}: {why}", source.name);
@@ -60,6 +71,43 @@ fn one(file: &PolicyFile, source: &Source, directory: &Path) -> Result<Arc<dyn T
         CommandError::usage(message, "mend the source")
     })?;
     Ok(Arc::new(made))
+}
+
+/// A Datadog, with the keys that the policy says where to find.
+fn datadog(
+    file: &PolicyFile,
+    source: &Source,
+    from: &KeysFrom,
+    directory: &Path,
+    variables: &Variables,
+) -> Result<Arc<dyn TenantSource>, CommandError> {
+    let told = |why: String, remedy: &str| {
+        let message = format!("{}:{}: source {}: {why}", file.file, source.at, source.name);
+        CommandError::usage(message, remedy)
+    };
+    let keys = match from {
+        KeysFrom::Env { api, app } => {
+            let key = |name: &String| {
+                let unset = || told(format!("the variable {name} is not set"), "set it to the account's key");
+                variables.text(name).ok_or_else(unset)
+            };
+            Keys::new(key(api)?, Some(key(app)?))
+        }
+        KeysFrom::File(name) => {
+            let text = token(&directory.join(name));
+            Keys::parse(
+                &text.map_err(|why| told(why, "name a file beside the policy that this user may read"))?,
+            )
+        }
+    };
+    let keys = keys.map_err(|error| told(error.to_string(), "write the account's keys"))?;
+    if !keys.can_query() {
+        return Err(told("there is no application key".to_owned(), "add a line DD_APP_KEY=… to the file"));
+    }
+    let site =
+        Site::parse(&source.url).map_err(|error| told(error.to_string(), "write the account's site"))?;
+    let made = DatadogTenants::new(file, source, site, keys);
+    Ok(Arc::new(made.map_err(|error| told(chain(&error), "mend the source"))?))
 }
 
 fn token(path: &Path) -> Result<String, String> {

@@ -59,6 +59,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             decision_log: path(Key::TenantsDecisionLog)
                 .unwrap_or_else(|| service_dir.join("decisions.jsonl")),
             host: environment.host.clone(),
+            variables: environment.kept(),
         },
         migrations: MigrationSettings {
             dir: path(Key::MigrationsDir).given(),

@@ -53,7 +53,7 @@ pub use table::{Fallback, Key, SETTINGS, Setting};
 pub(crate) use template::{found_as_json, template};
 
 use crate::backend::{FleetBackend, OwnSettings, Registry};
-use crate::environment::Environment;
+use crate::environment::{Environment, Variables};
 use crate::error::{CommandError, Problem};
 
 /// Everything that was asked for, checked.
@@ -116,6 +116,8 @@ pub struct TenantsSettings {
     pub decision_log: PathBuf,
     /// This host's name, for the record.
     pub host: String,
+    /// What the policy may name: variables with a Datadog's keys.
+    pub variables: Variables,
 }
 
 /// A fleet of processes of this host.

@@ -70,7 +70,7 @@ impl TenantsCheck {
         let file = read(&text, &path.display().to_string())
             .map_err(|error| crate::commands::tenants::refused(&error))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
-        let sources = sources(&file, directory)?;
+        let sources = sources(&file, directory, &settings.tenants.variables)?;
         let probes = Probes::of(&file, directory)?;
         let log = DecisionLog::of(settings);
         Ok(Self {

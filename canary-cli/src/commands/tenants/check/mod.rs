@@ -103,7 +103,7 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
     };
     let beside = cx.environment.directory.join(&path);
     let directory = beside.parent().unwrap_or(&cx.environment.directory);
-    let sources = sources(&policy.file, directory)?;
+    let sources = sources(&policy.file, directory, &cx.settings.tenants.variables)?;
     let probes = Probes::of(&policy.file, directory)?;
     let evidence = measured(&policy, &sources, &probes, &question, |told| cx.screen.note(told)).await;
     refused(&evidence)?;
