@@ -170,7 +170,7 @@ fn the_documents_show_policies_that_are_read() {
         read(block, "docs/tenants.md").unwrap_or_else(|error| panic!("{block}\n{:#?}", error.problems));
         seen += 1;
     }
-    assert_eq!(seen, 1);
+    assert_eq!(seen, 2);
 }
 
 /// The sample with one piece of it replaced.
