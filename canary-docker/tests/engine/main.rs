@@ -1,6 +1,7 @@
 //! Probes in containers of a real Docker Engine, started here as root.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "what it took, and what is skipped, has to be said")]
 
 mod engine;
 
