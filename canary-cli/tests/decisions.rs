@@ -117,6 +117,18 @@ async fn fifteen_percent_of_one_tenant_are_seen_that_the_fleet_does_not_show() {
     let (code, text) = site.run(&["log", "explain", "--decisions"]);
     assert!(code == Some(0) && text.contains("ROLLBACK v2") && text.contains("PROMISED"), "{text}");
     assert!(text.contains("the score is at most 0.91"), "{text}");
+    let (code, text) = site.run(&["report", "--decisions", "-o", "decision.html"]);
+    assert!(
+        code == Some(0) && text.contains("decision.html: ROLLBACK v2: the score is at most 0.91"),
+        "{text}"
+    );
+    let (code, text) = site.run(&["report", "-o", "rollout.html"]);
+    assert!(code == Some(0) && text.contains("rollout.html: rolled back: "), "{text}");
+    for page in ["decision.html", "rollout.html"] {
+        let page = fs::read_to_string(site.path(page)).unwrap();
+        let worst = "12 tenants by name. By the worst objective of each: 1 in breach, 11 kept.";
+        assert!(page.contains(worst) && page.contains("<title>acme: in breach 0, 0.1"), "{page}");
+    }
     let (code, text) = site.run(&["log", "replay", "--decisions"]);
     assert!(code == Some(0) && text.contains("1 decision, all as recorded, byte for byte"), "{text}");
     let (code, text) = site.run(&["log", "replay", "--suppose", "rollback_threshold=0.90"]);
