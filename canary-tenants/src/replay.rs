@@ -17,7 +17,8 @@ const DAY: u64 = 86_400_000;
 #[derive(Debug, Default)]
 pub struct Policies {
     files: BTreeMap<Digest, PolicyFile>,
-    at: BTreeMap<(Digest, u64), Policy>,
+    /// With its digest, which takes longer to make than a decision of a few hundred tenants.
+    at: BTreeMap<(Digest, u64), (Policy, Digest)>,
 }
 
 impl Policies {
@@ -26,6 +27,29 @@ impl Policies {
     /// # Errors
     /// The text is no policy to this version, and why.
     pub fn at(&mut self, text: &str, at: Timestamp) -> Result<&Policy, String> {
+        self.laid_out(text, at).map(|(policy, _)| policy)
+    }
+
+    /// Decides by the policy of a file's text, and holds the bytes against those that were recorded.
+    ///
+    /// # Errors
+    /// What is not as it was recorded, in words.
+    pub fn held(&mut self, text: &str, evidence: &Evidence, recorded: &Ruling) -> Result<(), String> {
+        let (policy, digest) = self.laid_out(text, evidence.at)?;
+        if *digest != recorded.policy_sha256 {
+            return Err(format!(
+                "the policy's file comes to the policy {digest}, decided was by {}",
+                recorded.policy_sha256
+            ));
+        }
+        let (computed, recorded) = (bytes(&ruling(policy, evidence))?, bytes(recorded)?);
+        if computed == recorded {
+            return Ok(());
+        }
+        Err(format!("it comes out otherwise\n  recorded: {recorded}\n  computed: {computed}"))
+    }
+
+    fn laid_out(&mut self, text: &str, at: Timestamp) -> Result<&(Policy, Digest), String> {
         let digest = Digest::of(text.as_bytes());
         let day = (digest, at.as_millis() / DAY);
         if !self.at.contains_key(&day) {
@@ -40,7 +64,9 @@ impl Policies {
                     file
                 }
             };
-            self.at.insert(day, file.at(at));
+            let policy = file.at(at);
+            let digest = policy.digest();
+            self.at.insert(day, (policy, digest));
         }
         // proof: it was put there above, if it was not there before.
         self.at.get(&day).ok_or_else(|| "it is gone".to_owned())
@@ -95,25 +121,6 @@ impl Suppose {
 #[must_use]
 pub fn ruling(policy: &Policy, evidence: &Evidence) -> Ruling {
     Ruling::from(decide_round(policy, evidence).record)
-}
-
-/// Decides by the policy that the evidence names, and holds the bytes against those that were recorded.
-///
-/// # Errors
-/// What is not as it was recorded, in words.
-pub fn held(policy: &Policy, evidence: &Evidence, recorded: &Ruling) -> Result<(), String> {
-    let digest = policy.digest();
-    if digest != recorded.policy_sha256 {
-        return Err(format!(
-            "the policy's file comes to the policy {digest}, decided was by {}",
-            recorded.policy_sha256
-        ));
-    }
-    let (computed, recorded) = (bytes(&ruling(policy, evidence))?, bytes(recorded)?);
-    if computed == recorded {
-        return Ok(());
-    }
-    Err(format!("it comes out otherwise\n  recorded: {recorded}\n  computed: {computed}"))
 }
 
 /// As the journal has it.

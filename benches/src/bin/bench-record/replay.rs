@@ -11,7 +11,7 @@ use canary_core::time::Timestamp;
 use canary_seal::{Kept, KeptKind};
 use canary_tenants::evidence::{Before, Evidence};
 use canary_tenants::gap::{Found, Measured};
-use canary_tenants::replay::{Policies, held, ruling};
+use canary_tenants::replay::{Policies, ruling};
 use canary_tenants::source::SourceReply;
 
 /// How many tenants each decision is about.
@@ -76,8 +76,7 @@ pub(crate) fn replay(directory: &Path, decisions: usize) -> anyhow::Result<Durat
         let text = String::from_utf8(kept.read(KeptKind::PolicyFile, file)?).context("the policy")?;
         let lines = String::from_utf8(kept.read(KeptKind::Evidence, *digest)?).context("the evidence")?;
         let evidence = Evidence::read(&lines)?;
-        let policy = policies.at(&text, evidence.at).map_err(|why| anyhow!(why))?;
-        held(policy, &evidence, ruling).map_err(|why| anyhow!(why))?;
+        policies.held(&text, &evidence, ruling).map_err(|why| anyhow!(why))?;
     }
     Ok(begun.elapsed())
 }

@@ -8,7 +8,7 @@ use canary_report::words::ppm;
 use canary_seal::{Kept, KeptKind};
 use canary_tenants::evidence::Evidence;
 use canary_tenants::policy::{PolicyFile, read};
-use canary_tenants::replay::{Policies, Suppose, held, ruling};
+use canary_tenants::replay::{Policies, Suppose, ruling};
 use clap::builder::{PathBufValueParser, ValueHint};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
@@ -80,7 +80,7 @@ impl Again {
     /// Whether a decision comes out as it was recorded.
     fn held(&mut self, decided: &Decided) -> Result<(), String> {
         let (text, evidence) = (self.text(decided)?, self.evidence(decided)?);
-        held(self.policies.at(&text, evidence.at)?, &evidence, &decided.ruling)
+        self.policies.held(&text, &evidence, &decided.ruling)
     }
 }
 
