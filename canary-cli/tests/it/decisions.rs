@@ -12,9 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use canary_testkit::StoredPrometheus;
 use serde_json::Value;
 
-use site::{Site, kill, load, said, until};
-
-mod site;
+use crate::site::{Site, kill, load, said, until};
 
 /// The verifier that is not ours.
 const VERIFIER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verify.py");

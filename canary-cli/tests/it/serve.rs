@@ -8,9 +8,7 @@ use canary_core::fleet::NodeId;
 use canary_core::traits::{AdminState, LoadBalancer as _, NodeRuntime as _, PoolState};
 use canary_demo::service::Fault;
 
-use site::{Site, kill, load, said, until};
-
-mod site;
+use crate::site::{Site, kill, load, said, until};
 
 impl Site {
     async fn pids(&self) -> Vec<u32> {

@@ -1,5 +1,7 @@
 //! A service of several processes on this host with its configuration and releases, by the real program.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -10,6 +12,8 @@ use canary_core::traits::LoadBalancer as _;
 use canary_demo::load::{Load, LoadOptions};
 use canary_demo::service::{Fault, Trailer, stamp};
 use canary_local::{LocalClient, LocalClientConfig};
+
+pub(crate) mod service;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
 const DEADLINE: Duration = Duration::from_secs(90);

@@ -1,6 +1,5 @@
 //! Spans by OTLP, as a collector gets them from the real program.
 
-#![cfg(feature = "otlp")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
 use std::io::{Read as _, Write as _};
@@ -9,9 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use canary_demo::service::Fault;
 use serde_json::Value;
-use site::{Site, load, said};
-
-mod site;
+use crate::site::{Site, load, said};
 
 /// The requests that came: head and body of each.
 type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;

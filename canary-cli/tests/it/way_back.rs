@@ -5,9 +5,7 @@
 
 use std::process::Command;
 
-use site::{Site, load, said};
-
-mod site;
+use crate::site::{Site, load, said};
 
 /// Writes a migration and commits it; gives the commit.
 fn commit(site: &Site, migration: &str, sql: &str) -> String {

@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 
 use canary_postgres::cluster::{Cluster, ClusterConfig};
 use canary_postgres::live::{Connection, DatabaseUrl, Session};
-use service::{Service, printed};
-
-#[path = "site/service.rs"]
-mod service;
+use crate::site::service::{Service, printed};
 
 const USERS: &str = "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, age int);\n";
 

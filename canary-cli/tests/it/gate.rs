@@ -5,10 +5,7 @@
 use std::process::Output;
 
 use serde_json::Value;
-use service::{Service, printed};
-
-#[path = "site/service.rs"]
-mod service;
+use crate::site::service::{Service, printed};
 
 const NEW: &str = "-- gate: allow drop-column, nobody reads it\nSET lock_timeout = '2s';\nALTER TABLE users\n\tDROP COLUMN \"émail表\",\n\tADD COLUMN nick text;\nCREATE INDEX users_nick\n  ON users (nick);\n";
 

@@ -9,9 +9,7 @@ use canary_core::fleet::{Artifact, NodeId};
 use canary_core::traits::{LoadBalancer as _, NodeRuntime as _};
 use canary_demo::service::Fault;
 
-use site::{Site, kill, load, said, until};
-
-mod site;
+use crate::site::{Site, kill, load, said, until};
 
 /// A rollout of a release that does not come up: its canary is out of rotation and waits for its health.
 struct Stuck {
