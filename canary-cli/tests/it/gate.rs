@@ -4,8 +4,8 @@
 
 use std::process::Output;
 
-use serde_json::Value;
 use crate::site::service::{Service, printed};
+use serde_json::Value;
 
 const NEW: &str = "-- gate: allow drop-column, nobody reads it\nSET lock_timeout = '2s';\nALTER TABLE users\n\tDROP COLUMN \"émail表\",\n\tADD COLUMN nick text;\nCREATE INDEX users_nick\n  ON users (nick);\n";
 

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::site::{Site, load, said, until};
 use canary_core::fleet::Digest;
 use canary_core::traits::{LoadBalancer as _, NodeRuntime as _};
 use canary_postgres::cluster::{Cluster, ClusterConfig};
 use canary_postgres::live::{Connection, DatabaseUrl, Session};
-use crate::site::{Site, load, said, until};
 
 const DRIFTED: &str = "shard-3: users.created_at is bigint, 7 others timestamptz";
 const FIELD: &str =

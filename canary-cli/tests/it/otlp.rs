@@ -6,9 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use crate::site::{Site, load, said};
 use canary_demo::service::Fault;
 use serde_json::Value;
-use crate::site::{Site, load, said};
 
 /// The requests that came: head and body of each.
 type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;

@@ -5,9 +5,9 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::site::service::{Service, printed};
 use canary_postgres::cluster::{Cluster, ClusterConfig};
 use canary_postgres::live::{Connection, DatabaseUrl, Session};
-use crate::site::service::{Service, printed};
 
 const USERS: &str = "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, age int);\n";
 

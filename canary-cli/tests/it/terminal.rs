@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A terminal of its own server, which ends with it.
 struct Terminal {
@@ -194,14 +194,15 @@ fn a_view_is_redrawn_in_place_whatever_the_terminal_does() {
 
 /// Runs a line whose bytes are kept; gives them with what stayed on the terminal.
 fn kept(name: &str, tmp: &Path, variables: &str, rest: &str) -> Option<(Vec<u8>, Vec<String>)> {
-    let raw = tempfile::NamedTempFile::new().unwrap();
-    // The line begins when its bytes are kept.
-    let line = format!("read begin; {}", demo(tmp, variables, rest));
-    let terminal = Terminal::start(name, 100, 30, &line)?;
-    terminal.tmux(&["pipe-pane", &format!("cat >'{}'", raw.path().display())]);
-    terminal.tmux(&["send-keys", "Enter"]);
+    let here = tempfile::tempdir().unwrap();
+    let (raw, begin) = (here.path().join("raw"), here.path().join("begin"));
+    // The line begins when its bytes are kept. A key pressed before the shell is there may be lost.
+    let wait = format!("until [ -e '{}' ]; do sleep 0.1; done", begin.display());
+    let terminal = Terminal::start(name, 100, 30, &format!("{wait}; {}", demo(tmp, variables, rest)))?;
+    terminal.tmux(&["pipe-pane", &format!("cat >'{}'", raw.display())]);
+    std::fs::write(begin, "").unwrap();
     terminal.ended();
-    Some((std::fs::read(raw.path()).unwrap(), terminal.scrollback()))
+    Some((std::fs::read(raw).unwrap(), terminal.scrollback()))
 }
 
 fn assert_plain(bytes: &[u8], scrollback: &[String], tmp: &Path) {
