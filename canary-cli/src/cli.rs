@@ -31,7 +31,10 @@ pub fn command() -> Command {
     let all = |_: &Setting| true;
     let fleet =
         |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics" | "database");
-    let gate = |s: &Setting| matches!(s.section(), "migrations" | "" | "state");
+    let gate = |s: &Setting| {
+        matches!(s.section(), "migrations" | "" | "state")
+            || matches!(s.flag, "phase" | "service" | "database-url-file" | "database-url-variable")
+    };
     let live = |s: &Setting| matches!(s.section(), "database" | "service");
     let simulated = |s: &Setting| matches!(s.section(), "watch") || matches!(s.flag, "canary" | "peers");
     let served = |s: &Setting| {

@@ -219,7 +219,8 @@ pub(crate) fn gate_config(
 
 fn schema(settings: &Settings, config: GateConfig) -> Result<SchemaGate, CommandError> {
     let migrations = &settings.migrations;
-    let mut gate = SchemaGate::new(MigrationFilesGate::new(config), contracts(settings));
+    let mut gate =
+        SchemaGate::new(MigrationFilesGate::new(config), contracts(settings)).within(migrations.limit);
     if let Some(shadow) = shadow(settings)? {
         gate = gate.with_shadow(shadow);
         if let (true, Some(live)) = (migrations.shadow_of_live, database::live_schemas(settings)?) {

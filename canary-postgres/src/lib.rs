@@ -39,6 +39,7 @@ pub mod shadow;
 mod source;
 mod sql;
 mod tree;
+mod words;
 
 pub use config::{Base, Force, GateConfig};
 pub use contracts::{ContractStore, ContractStoreError, StoredContract};

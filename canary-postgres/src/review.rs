@@ -16,6 +16,7 @@ use crate::parsed::{self, Parsed};
 use crate::rules::{Judge, Known, Place, Reading, rule};
 use crate::set::{Loaded, Texts};
 use crate::sql::position::Span;
+use crate::words;
 
 /// Judges what changed.
 pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> Review {
@@ -252,8 +253,7 @@ impl Work<'_> {
         self.judge.file(place, &script);
         let count = script.statements.len();
         let unread = if script.errors.is_empty() { "" } else { ", and text that does not parse" };
-        self.evidence
-            .push(format!("{named}, {count} statement{}{unread}", if count == 1 { "" } else { "s" }));
+        self.evidence.push(format!("{named}, {}{unread}", words::count(count, "statement")));
     }
 
     /// Comments that ask for a bypass: whoever writes a migration must not be the only one to wave it through.
@@ -329,10 +329,10 @@ pub(crate) fn undecided(
     finding.grant = grants::target(name, &dir, &digest).to_string();
     let mut findings = vec![finding];
     let verdict = match grants::settle(&mut findings, &config.allow, config.force.as_ref(), now) {
-        Verdict::Refused => Verdict::Undecided { why: why.clone() },
+        Verdict::Refused => Verdict::Undecided { why },
         other => other,
     };
-    Review { verdict, findings, evidence: vec![format!("undecided: {why}")], digest, baseline }
+    Review { verdict, findings, evidence: Vec::new(), digest, baseline }
 }
 
 /// The review of an empty set.
@@ -343,10 +343,13 @@ pub(crate) fn nothing_new(
     now: Timestamp,
 ) -> Review {
     let digest = Digest::of(b"canary-migrations 1\nnothing new\n");
-    let (mut findings, mut evidence) = (Vec::new(), vec![why.clone()]);
+    let (mut findings, mut evidence) = (Vec::new(), Vec::new());
     let verdict = match grants::settle(&mut findings, &config.allow, None, now) {
         Verdict::Pass => Verdict::NothingNew { why },
-        other => other,
+        other => {
+            evidence.push(why);
+            other
+        }
     };
     if config.force.is_some() {
         evidence.push("a bypass was given and not needed".to_owned());

@@ -309,7 +309,7 @@ fn force_waves_through_and_says_what() {
     assert!(
         matches!(&unknown.verdict, GateVerdict::Bypassed { grants } if grants[0].rule == "baseline-unusable")
     );
-    assert!(unknown.evidence[0].starts_with("undecided: the base nowhere is unknown here"));
+    assert!(unknown.findings[0].reason.starts_with("the base nowhere is unknown here"));
 
     repository.write("migrations/2_b.sql", "SELECT 1;");
     config.base = "running".into();

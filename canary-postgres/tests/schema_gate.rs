@@ -5,12 +5,14 @@
 mod contracts;
 mod repository;
 
+use std::time::Duration;
+
 use canary_core::fleet::{Digest, Provenance, ReleasePhase};
 use canary_core::traits::{GateVerdict, Release, ReleaseDirection, RunsWhere, Severity};
 use canary_postgres::shadow::Shadow;
 use canary_postgres::{
-    Allowance, ContractStore, Convention, Examined, GateConfig, LOCK_FILE, MigrationFilesGate, SchemaGate,
-    StoredContract,
+    Allowance, ContractStore, Convention, Examined, Force, GateConfig, LOCK_FILE, MigrationFilesGate,
+    SchemaGate, StoredContract,
 };
 
 use contracts::contract;
@@ -102,6 +104,26 @@ fn a_column_that_is_added_under_select_star_breaks_prepared_statements() {
     let seen = examine(&granted, &release());
     let GateVerdict::Bypassed { grants } = &seen.review.verdict else { panic!("{:#?}", seen.review) };
     assert_eq!(grants[0].rule, "stale-plan");
+}
+
+#[test]
+fn a_gate_that_takes_too_long_is_cut_off_and_undecided_whatever_was_granted() {
+    let repository = service(&["SELECT email FROM users"]);
+    repository.write("migrations/2_add.sql", "CREATE TABLE fresh (id int);\n");
+    let late = |config: GateConfig| examine(&gate(config).within(Duration::ZERO), &release()).review;
+    let review = late(config(&repository));
+    let GateVerdict::Undecided { why } = &review.verdict else { panic!("{review:#?}") };
+    assert!(why.starts_with("no answer within 0s, the gate's limit; it was cut off"), "{why}");
+    let finding = &review.findings[0];
+    assert_eq!((finding.grant.as_str(), finding.severity), ("", Severity::Refuse));
+    assert!(finding.remedy.contains("more time"), "{finding:?}");
+    assert!(review.permit().is_none());
+
+    // Whoever forces it is told what nobody has seen.
+    let force = Some(Force { actor: "ada".to_owned(), reason: "it burns".to_owned() });
+    let forced = late(GateConfig { force, ..config(&repository) });
+    let GateVerdict::Bypassed { grants } = &forced.verdict else { panic!("{forced:#?}") };
+    assert!(grants[0].waved_through[0].contains("no answer within 0s"), "{grants:?}");
 }
 
 #[test]

@@ -130,10 +130,10 @@ fn against(review: &Review) -> Option<String> {
         GateVerdict::Undecided { why } => Some(format!("migrations: undecided: {why}")),
         GateVerdict::Refused => {
             let refused = review.findings.iter().filter(|finding| finding.severity == Severity::Refuse);
-            let places: Vec<_> = refused.map(|f| format!("{}:{} {}", f.file, f.line, f.rule)).collect();
+            let mut places: Vec<_> = refused.map(|f| format!("{} at {}", f.rule, f.place())).collect();
+            places.dedup();
             Some(format!(
-                "migrations: {} would break the binary that is running ({}); split them, or set FORCE_MIGRATE=1",
-                crate::render::words::count(places.len(), "statement"),
+                "migrations: refused for {}: split the change as is told with each, or let it pass by name with --allow",
                 places.join(", ")
             ))
         }

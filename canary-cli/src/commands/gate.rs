@@ -10,7 +10,7 @@ use serde_json::json;
 use super::journal::explain;
 use super::{Context, grants};
 use crate::error::{CommandError, ErrorKind};
-use crate::render::{annotations, line, sarif};
+use crate::render::{annotations, from_the_root, line, sarif};
 use crate::render::{gate_lines, shadow_lines};
 use crate::wiring;
 
@@ -53,8 +53,10 @@ pub(super) async fn gate(cx: &Context<'_>, form: Form) -> Result<u8, CommandErro
     cx.record(&review).await?;
     let code = exit_code(&review);
     match form {
-        Form::Sarif => cx.screen.line(sarif(&review)),
-        Form::Github => cx.screen.lines(annotations(&review)),
+        Form::Sarif => cx.screen.line(sarif(&from_the_root(&review, &cx.environment.directory))),
+        Form::Github => {
+            cx.screen.lines(annotations(&from_the_root(&review, &cx.environment.directory)));
+        }
         Form::Screen if cx.screen.json() => {
             cx.screen
                 .line(line("gate", json!({ "review": review, "shadow": seen.shadows, "exit_code": code })));

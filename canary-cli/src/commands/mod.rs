@@ -34,6 +34,8 @@ mod way_back;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use canary_core::engine::{Order, Report};
 use canary_core::fleet::Artifact;
 use canary_core::journal::{RolloutId, Wish};
@@ -90,7 +92,7 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
     let runtime = runtime()?;
     crate::telemetry::trace(&cx, runtime.handle().clone());
     let (telling, screen) = (cx.telling.clone(), cx.screen);
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let result = match name {
             "run" => run::run(&cx).await,
             "plan" => plan::plan(&cx).await,
@@ -119,8 +121,14 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
         };
         telling.ended(screen, &result).await;
         result
-    })
+    });
+    // A thread that reads a file and never comes back must not keep a command that has been cut off.
+    runtime.shutdown_timeout(LAST_THREADS);
+    result
 }
+
+/// How long threads that block may go on after a command has ended.
+const LAST_THREADS: Duration = Duration::from_secs(2);
 
 /// The one runtime of a command.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {

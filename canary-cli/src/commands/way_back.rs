@@ -10,6 +10,8 @@ use super::Context;
 use super::examine::running;
 use super::journal::explain;
 use crate::error::{CommandError, ErrorKind};
+use crate::render::gate_lines;
+use crate::settings::ShadowPlace;
 use crate::wiring;
 
 impl Context<'_> {
@@ -75,14 +77,34 @@ impl Context<'_> {
                 Err(CommandError::new(
                     ErrorKind::Refused,
                     format!("rollback is no longer safe because {}", reasons.join("; ")),
-                    "ship a corrected release instead; FORCE_MIGRATE=1 goes back all the same",
+                    self.other_ways(),
                 ))
             }
             GateVerdict::Undecided { why } => {
                 unknown(why);
                 Ok(())
             }
-            GateVerdict::Pass | GateVerdict::NothingNew { .. } | GateVerdict::Bypassed { .. } => Ok(()),
+            GateVerdict::Bypassed { .. } => {
+                // Where nothing is recorded, as in a dry run, no event tells it.
+                if backends.sinks.is_empty() && !self.screen.json() {
+                    self.screen.lines(gate_lines(&review, self.screen.paint));
+                }
+                Ok(())
+            }
+            GateVerdict::Pass | GateVerdict::NothingNew { .. } => Ok(()),
+        }
+    }
+
+    /// What to do where the way back is not safe.
+    fn other_ways(&self) -> &'static str {
+        match self.settings.migrations.shadow {
+            ShadowPlace::Off => {
+                "ship a corrected release instead; --shadow local tries the old binary's own queries, which only reading the \
+                 migrations does not; FORCE_MIGRATE=1 goes back all the same"
+            }
+            ShadowPlace::Local | ShadowPlace::Server { .. } => {
+                "ship a corrected release instead; FORCE_MIGRATE=1 goes back all the same"
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ fn annotation(finding: &Finding, review: &Review) -> String {
         }
     }
     properties.push(format!("title={}", property(&finding.rule)));
-    let text = format!("{}\nInstead: {}", finding.reason, finding.remedy);
+    let text = super::scanning::text(finding);
     format!("::{command} {}::{}", properties.join(","), message(&text))
 }
 

@@ -5,6 +5,7 @@ use canary_report::sentences;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::paint::Paint;
+use super::words;
 
 /// How many columns a tab takes in a line of source that is shown.
 const TAB: usize = 4;
@@ -12,7 +13,11 @@ const TAB: usize = 4;
 /// What a gate found.
 #[must_use]
 pub fn gate_lines(review: &Review, paint: Paint) -> Vec<String> {
-    let text = sentences::gate(&review.verdict);
+    let text = match &review.verdict {
+        // Its findings say why.
+        GateVerdict::Undecided { .. } if !review.findings.is_empty() => "undecided".to_owned(),
+        verdict => sentences::gate(verdict),
+    };
     let verdict = match &review.verdict {
         GateVerdict::Pass => paint.good(&text),
         GateVerdict::NothingNew { .. } => text,
@@ -81,8 +86,8 @@ fn source_lines(finding: &Finding, paint: Paint, lines: &mut Vec<String>) {
     }
     let shown = finding.source.last().map_or(0, |last| last.line);
     if shown > 0 && finding.end_line > shown {
-        let more = finding.end_line - shown;
-        lines.push(paint.quiet(&format!("    {:digits$} | … {more} more line(s)", "")));
+        let more = usize::try_from(finding.end_line - shown).unwrap_or(usize::MAX);
+        lines.push(paint.quiet(&format!("    {:digits$} | … {}", "", words::count(more, "more line"))));
     }
 }
 

@@ -64,7 +64,7 @@ fn result(finding: &Finding, rule: usize, review: &Review) -> Value {
         "ruleId": finding.rule,
         "ruleIndex": rule,
         "level": level,
-        "message": { "text": format!("{}\nInstead: {}", finding.reason, finding.remedy) },
+        "message": { "text": super::scanning::text(finding) },
         "locations": [location],
     });
     if !finding.grant.is_empty() {

@@ -68,6 +68,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             convention: layers.text(Key::MigrationsConvention).given(),
             force: layers.flag(Key::ForceMigrate).given(),
             locks_only_warn: layers.text(Key::MigrationsLocks).as_deref() == Some("warn"),
+            limit: layers.time(Key::MigrationsLimit).given(),
             allow: Vec::new(),
             shadow: database::shadow(&layers, environment),
             shadow_of_live: layers.text(Key::MigrationsShadowBase).as_deref() == Some("auto"),

@@ -12,6 +12,7 @@ mod build;
 mod check;
 mod choices;
 mod database;
+mod fallback;
 mod file;
 pub mod flags;
 mod kind;
@@ -272,6 +273,8 @@ pub struct MigrationSettings {
     pub force: bool,
     /// Whether changes that only lock are warned of, not refused.
     pub locks_only_warn: bool,
+    /// The longest that judging them may take.
+    pub limit: Duration,
     /// Grants for single refusals; of the command line alone.
     pub allow: Vec<Allowance>,
     /// Where they are run on a copy of the schema.

@@ -3,41 +3,13 @@
 use std::time::Duration;
 
 use canary_core::analysis::odds::SHORTEST_HISTORY;
+use canary_core::engine::GATE_LIMIT;
 use canary_core::spec::defaults;
+use canary_postgres::SchemaGate;
 
 use super::choices::{CONVENTIONS, PHASES, PROOFS, SHADOW_BASES};
+pub use super::fallback::Fallback;
 use super::kind::Kind;
-
-/// What holds when nobody says anything.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fallback {
-    /// Nothing: the setting stays unset.
-    Unset,
-    /// A text, written as in a variable.
-    Text(&'static str),
-    /// A time.
-    Time(Duration),
-    /// A number.
-    Number(f64),
-    /// A count.
-    Count(u64),
-    /// Worked out from the surroundings or from other settings, as the text says.
-    Computed(&'static str),
-}
-
-impl Fallback {
-    /// The default as it would be written, where there is one to write.
-    #[must_use]
-    pub fn text(self) -> Option<String> {
-        match self {
-            Self::Unset | Self::Computed(_) => None,
-            Self::Text(text) => Some(text.to_owned()),
-            Self::Time(time) => Some(humantime::format_duration(time).to_string()),
-            Self::Number(number) => Some(number.to_string()),
-            Self::Count(count) => Some(count.to_string()),
-        }
-    }
-}
 
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -362,6 +334,10 @@ settings! {
         Kind::Choice(&["refuse", "warn"]), Text("refuse");
     /// Lets refused migrations pass, by name and with the reason on record.
     ForceMigrate = "migrations.force", "FORCE_MIGRATE", "force-migrate", Kind::Flag, Text("false");
+
+    /// The longest that judging migrations may take, shadow runs included; then it is cut off, undecided.
+    MigrationsLimit = "migrations.limit", "CANARY_MIGRATIONS_LIMIT", "migrations-limit",
+        time(SECOND, GATE_LIMIT), Time(SchemaGate::LIMIT);
 
     /// Also runs new migrations on a copy of the schema: off, local (a throw-away server), server, or its address.
     MigrationsShadow = "migrations.shadow", "CANARY_SHADOW", "shadow", Kind::Shadow, Text("off");

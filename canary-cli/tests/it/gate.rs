@@ -281,6 +281,38 @@ fn force_says_finding_by_finding_what_it_waves_through() {
 }
 
 #[test]
+fn what_is_said_is_said_once_and_counted_right() {
+    let service = Gate::new("DROP TABEL users;\n");
+    let said = service.said(&[]);
+    assert!(said.contains("expected command, found DROP (and 2 more errors after it)"), "{said}");
+    let why = "whose history holds the commit that is checked out";
+    std::fs::remove_file(service.0.path().join("migrations/2_nick.sql")).unwrap();
+    service.0.git(&["tag", "-f", "v1"]);
+    let nothing = service.said(&[]);
+    assert!(nothing.starts_with("0\ngate      nothing new: "), "{nothing}");
+    assert_eq!((nothing.matches(why).count(), nothing.lines().count()), (1, 2), "{nothing}");
+    service.0.git(&["tag", "-d", "v1"]);
+    let undecided = service.said(&[]);
+    assert!(undecided.starts_with("22\ngate      undecided\n"), "{undecided}");
+    assert_eq!(undecided.matches("the base v1 is unknown here").count(), 1, "{undecided}");
+}
+
+#[test]
+fn tools_that_see_the_whole_repository_are_told_the_whole_path() {
+    let old = ("services/shop/migrations/1_users.sql", "CREATE TABLE users (id int, \"émail表\" text);\n");
+    let service = Service::with(old, ("services/shop/migrations/2_nick.sql", NEW));
+    let below = service.path().join("services/shop");
+    let run = |output: &str| {
+        let arguments = ["--convention", "plain", "--output", output];
+        told(&service.command(&arguments).current_dir(&below).output().unwrap())
+    };
+    let github = run("github");
+    assert!(github.contains("::error file=services/shop/migrations/2_nick.sql,line=4,"), "{github}");
+    assert!(run("sarif").contains(r#""uri":"services/shop/migrations/2_nick.sql""#));
+    assert!(run("human").contains("\n  migrations/2_nick.sql:4:2: refused"));
+}
+
+#[test]
 fn rules_that_only_lock_can_be_warnings() {
     let service = Gate::new("SET lock_timeout = '2s';\nCREATE INDEX i ON users (id);\n");
     assert!(service.said(&[]).starts_with("10\n"));

@@ -7,6 +7,7 @@ use canary_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::describe::Gravity;
+use crate::words::count;
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -61,14 +62,22 @@ pub enum Status {
     Skipped,
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Status {
+    /// The word for it in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Success => "success",
             Self::Warning => "warning",
             Self::Failure => "failure",
             Self::Skipped => "skipped",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -146,8 +155,8 @@ impl SchemaReport {
             Some(Gravity::Undecided) => first(Gravity::Undecided, "Undecided, so do not shift traffic yet:"),
             Some(Gravity::Warn) => {
                 format!(
-                    "Safe to proceed with the traffic shift; {} warning(s) to look at.",
-                    of(Gravity::Warn).count()
+                    "Safe to proceed with the traffic shift; {} to look at.",
+                    count(of(Gravity::Warn).count(), "warning")
                 )
             }
             None => "Safe to proceed with the traffic shift.".to_owned(),

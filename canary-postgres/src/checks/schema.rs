@@ -10,6 +10,7 @@ use crate::drift::{Difference, Expected, Group, State, Survey, survey};
 use crate::isolation::read_breaches;
 use crate::live::{Connection, Failure};
 use crate::routing::{Routes, read_routes};
+use crate::words::{count, few};
 
 /// Differences of one schema that are told one by one.
 const TOLD: usize = 8;
@@ -27,9 +28,15 @@ fn finding(
 
 /// Something that could not be asked.
 pub(super) fn unanswered(action: Action, subject: impl Into<String>, failure: Failure) -> Finding {
+    let remedy = match failure.sqlstate() {
+        // Class 28, invalid authorization.
+        Some(code) if code.starts_with("28") => {
+            "see that user and password in the address are right, and that the server's pg_hba.conf lets the role in"
+        }
+        Some("3D000") => "see that the address names the right database",
+        _ => "see that the database answers, that the role may connect, and that no lock is held for long",
+    };
     let text = canary_core::traits::BackendError::from(failure).chain();
-    let remedy =
-        "see that the database answers, that the role may connect, and that no lock is held for long";
     Finding { gravity: Gravity::Undecided, action, subject: subject.into(), text, remedy }
 }
 
@@ -90,7 +97,7 @@ fn versions(config: &SchemaCheckConfig, routes: &Routes, survey: &Survey) -> Vec
     let versions = survey.versions();
     let shards = |shards: &[usize]| {
         let names: Vec<_> = shards.iter().map(|shard| routes.shards[*shard].name.as_str()).collect();
-        some(&names)
+        few(&names)
     };
     let mut findings = Vec::new();
     if let Some(((most, _), others @ [_, ..])) = versions.split_first() {
@@ -128,16 +135,16 @@ fn summary(routes: &Routes, survey: &Survey) -> String {
     let of =
         |state| -> usize { survey.groups.iter().filter(|g| g.state == state).map(|g| g.members.len()).sum() };
     let mut text = format!(
-        "{} tenant shards in {} database(s), {} distinct schema(s)",
-        routes.shards.len(),
-        routes.databases.len(),
-        survey.groups.len()
+        "{} in {}, {}",
+        count(routes.shards.len(), "tenant shard"),
+        count(routes.databases.len(), "database"),
+        count(survey.groups.len(), "distinct schema")
     );
     if of(State::Done) + of(State::Late) > 0 {
         text.push_str(&format!(", {} migrated, {} not yet", of(State::Done), of(State::Late)));
     }
     if !odd.is_empty() {
-        text.push_str(&format!(", schema hash mismatch on {}", some(&odd)));
+        text.push_str(&format!(", schema hash mismatch on {}", few(&odd)));
     }
     text
 }
@@ -190,7 +197,7 @@ fn drift(
     differences: &[Difference],
 ) -> Vec<Finding> {
     let names: Vec<_> = group.members.iter().map(|shard| routes.shards[*shard].name.as_str()).collect();
-    let subject = some(&names);
+    let subject = few(&names);
     let remedy = "bring the shard to the others' schema before traffic is shifted";
     match group.state {
         State::Done | State::Common => Vec::new(),
@@ -259,14 +266,4 @@ async fn isolation(config: &SchemaCheckConfig, routes: &Routes) -> Vec<Finding> 
         }
     }
     findings
-}
-
-/// Names, a few of them.
-pub(super) fn some(names: &[&str]) -> String {
-    const FEW: usize = 5;
-    let mut text = names[..names.len().min(FEW)].join(", ");
-    if names.len() > FEW {
-        text.push_str(&format!(" and {} more", names.len() - FEW));
-    }
-    text
 }

@@ -8,9 +8,10 @@ use canary_core::traits::CheckStage;
 use super::SchemaCheckConfig;
 use super::report::{Action, Finding};
 use super::run::{Outcome, Seen};
-use super::schema::{some, unanswered};
+use super::schema::unanswered;
 use crate::contract::{Contract, Limit, PoolSettings, Setting};
 use crate::describe::{Gravity, Violation, describe};
+use crate::words::{count, few, queries};
 
 /// The first step: the pools that the sources build.
 pub(super) fn pools(config: &SchemaCheckConfig) -> Outcome {
@@ -98,10 +99,11 @@ pub(super) async fn analyze(
     let described = describe(routes, contract, &config.describe(), Some(&only)).await;
     let fields: usize = contract.rows.iter().map(|row| row.fields.len()).sum();
     let details = format!(
-        "{} queries on {} shard(s), {} row struct(s) with {fields} field(s): {}",
-        contract.queries.len(),
-        described.shards,
-        contract.rows.len(),
+        "{} on {}, {} with {}: {}",
+        queries(contract.queries.len()),
+        count(described.shards, "shard"),
+        count(contract.rows.len(), "row struct"),
+        count(fields, "field"),
         if described.violations.is_empty() { "contract aligned" } else { "contract violated" }
     );
     seen.violations = described.violations.iter().filter(|v| v.mismatch.gravity == Gravity::Refuse).count();
@@ -111,7 +113,7 @@ pub(super) async fn analyze(
         .into_iter()
         .map(|violation| {
             let shards: Vec<_> = violation.shards.iter().map(|shard| name(*shard)).collect();
-            told(&some(&shards), violation)
+            told(&few(&shards), violation)
         })
         .collect();
     for (shard, failure) in described.failed {

@@ -13,6 +13,7 @@ use super::service::pool_size;
 use crate::contract::{Contract, Limit};
 use crate::describe::Gravity;
 use crate::load::{Demand, Load, LoadReport, measure, read_limits};
+use crate::words::count;
 
 /// What sqlx's pools wait for a connection when nothing is said.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,8 +31,11 @@ pub(super) async fn baseline(
         return Outcome::skipped("no tenants are known");
     };
     let cases: usize = contract.queries.iter().map(|query| query.uses.len().max(1)).sum();
-    let made =
-        format!("{cases} type-safe case(s) a shard, {} schema consistency check(s)", routes.shards.len());
+    let made = format!(
+        "{} a shard, {}",
+        count(cases, "type-safe case"),
+        count(routes.shards.len(), "schema consistency check")
+    );
     let requests = match stage {
         CheckStage::Before => config.requests,
         CheckStage::Watch => config.requests / 10,
@@ -129,10 +133,10 @@ pub(super) async fn validate(config: &SchemaCheckConfig, seen: &mut Seen) -> Out
     if let Some(load) = &seen.load {
         findings.extend(judge(config, load));
         details.push(format!(
-            "{} concurrent tenant queries at {}/s, {} schema violation(s), connection pool utilization: {:.0}%, 99 of 100 wait {} at most for a connection",
+            "{} concurrent tenant queries at {}/s, {}, connection pool utilization: {:.0}%, 99 of 100 wait {} at most for a connection",
             load.answered,
             config.rate,
-            seen.violations,
+            count(seen.violations, "schema violation"),
             load.utilisation * 100.0,
             milliseconds(load.acquire_p99)
         ));
@@ -188,7 +192,7 @@ fn judge(config: &SchemaCheckConfig, load: &LoadReport) -> Vec<Finding> {
         ));
     }
     if load.blocked > 0 {
-        let text = format!("{} request(s) waited for a lock until lock_timeout", load.blocked);
+        let text = format!("{} waited for a lock until lock_timeout", count(load.blocked, "request"));
         let remedy = "ask again when nobody holds a table locked";
         findings.push(found(Gravity::Undecided, "load", text, remedy));
     }
@@ -198,7 +202,7 @@ fn judge(config: &SchemaCheckConfig, load: &LoadReport) -> Vec<Finding> {
         findings.push(found(Gravity::Refuse, "pool", text, "make the pool larger or the queries fewer"));
     }
     for (place, (why, times)) in &load.failed {
-        let text = format!("failed {times} time(s) under load: {why}");
+        let text = format!("failed {} under load: {why}", count(*times, "time"));
         findings.push(found(
             Gravity::Refuse,
             place,

@@ -9,6 +9,7 @@ use canary_core::traits::{
 
 use super::{SchemaCheckConfig, SchemaReport, check_all};
 use crate::describe::Gravity;
+use crate::words;
 
 const NAME: &str = "schema";
 
@@ -68,11 +69,11 @@ impl SchemaReport {
             check: NAME.to_owned(),
             verdict,
             summary: format!(
-                "{} shard(s): {} against, {} undecided, {} warning(s)",
-                self.shards,
+                "{}: {} against, {} undecided, {}",
+                words::count(self.shards, "shard"),
                 count(Gravity::Refuse),
                 count(Gravity::Undecided),
-                count(Gravity::Warn)
+                words::count(count(Gravity::Warn), "warning")
             ),
             findings: self.findings.iter().map(finding).collect(),
             more: 0,

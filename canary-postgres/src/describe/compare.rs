@@ -135,7 +135,8 @@ fn judge(
             (Gravity::Refuse, format!("{} (from {meant})", wanted.rust), found)
         }
         Violation::Labels { not_in_server, .. } if !not_in_server.is_empty() => {
-            let expected = format!("{} with the label(s) {}", wanted.rust, not_in_server.join(", "));
+            let word = if not_in_server.len() == 1 { "label" } else { "labels" };
+            let expected = format!("{} with the {word} {}", wanted.rust, not_in_server.join(", "));
             (Gravity::Refuse, expected, format!("{found} without"))
         }
         Violation::Labels { not_in_rust, .. } => {

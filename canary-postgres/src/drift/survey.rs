@@ -10,6 +10,7 @@ use super::{
 };
 use crate::live::{Connection, DatabaseUrl, Failure, Session, bounded};
 use crate::routing::Routes;
+use crate::words::count;
 
 /// Groups whose differences are told one by one; more than that many kinds of schema are not one mistake.
 const TOLD: usize = 20;
@@ -223,7 +224,8 @@ fn odd_extensions(databases: &[(String, BTreeMap<String, String>)]) -> Vec<Strin
             let here = version(installed, name);
             if here != usual {
                 odd.push(format!(
-                    "database {database}: extension {name} is {here}, {others} other(s) {usual}"
+                    "database {database}: extension {name} is {here}, {} {usual}",
+                    count(others, "other")
                 ));
             }
         }

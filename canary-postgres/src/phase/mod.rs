@@ -15,6 +15,7 @@ use canary_core::fleet::{Digest, ReleasePhase};
 use canary_core::traits::{Finding, RunsWhere, Severity};
 
 use crate::contract::Contract;
+use crate::words::few;
 
 /// Rules that take something away from a binary, or ask more of it.
 const TAKES_AWAY: [&str; 13] = [
@@ -108,35 +109,69 @@ fn contract(away: &[&Finding], running: &[RunsWhere], contracts: &Contracts, rev
                 .to_owned(),
         );
     }
-    for node in running {
-        let Some(digest) = &node.artifact else {
-            review.doubts.push(format!("it is not known what {} runs", node.node));
-            continue;
-        };
-        match contracts.get(digest).and_then(Option::as_ref) {
-            None => review.doubts.push(format!(
-                "{} runs {}, whose SQL contract is not known here",
-                node.node,
-                short(digest)
-            )),
+    for node in running.iter().filter(|node| node.artifact.is_none()) {
+        review.doubts.push(format!("it is not known what {} runs", node.node));
+    }
+    for binary in binaries(running) {
+        match contracts.get(&binary.digest).and_then(Option::as_ref) {
+            None => {
+                review.doubts.push(format!("{}, whose SQL contract is not known here", binary.runs("")));
+            }
             Some(known) => {
                 if !known.coverage.complete() {
                     review.doubts.push(format!(
-                        "{} runs {}, whose SQL contract does not hold every query: {} are computed",
-                        node.node,
-                        short(digest),
-                        known.coverage.computed.len()
+                        "{}, whose SQL contract does not hold every query: {} computed",
+                        binary.runs(""),
+                        match known.coverage.computed.len() {
+                            1 => "1 is".to_owned(),
+                            computed => format!("{computed} are"),
+                        }
                     ));
                 }
                 review
                     .findings
-                    .extend(away.iter().filter_map(|finding| still_named(finding, node, digest, known)));
+                    .extend(away.iter().filter_map(|finding| still_named(finding, &binary, known)));
             }
         }
     }
 }
 
-fn still_named(finding: &Finding, node: &RunsWhere, digest: &Digest, known: &Contract) -> Option<Finding> {
+/// What stands for the digest of the binary that runs where no node is seen: it was built from the baseline's sources.
+pub(crate) fn of_the_baseline() -> Digest {
+    Digest::of(&[])
+}
+
+/// One binary, and the nodes that run it.
+struct Binary<'a> {
+    digest: Digest,
+    nodes: Vec<&'a str>,
+}
+
+impl Binary<'_> {
+    /// Who runs it, in words; `still` stands before the verb.
+    fn runs(&self, still: &str) -> String {
+        if self.digest == of_the_baseline() {
+            return "no node is seen from here, so what runs is taken to be the baseline's binary".to_owned();
+        }
+        let verb = if self.nodes.len() == 1 { "runs" } else { "run" };
+        format!("{} {still}{verb} {}", few(&self.nodes), short(&self.digest))
+    }
+}
+
+/// Each binary once, in the order of the nodes.
+fn binaries(running: &[RunsWhere]) -> Vec<Binary<'_>> {
+    let mut binaries: Vec<Binary<'_>> = Vec::new();
+    for RunsWhere { node, artifact, .. } in running {
+        let Some(digest) = *artifact else { continue };
+        match binaries.iter_mut().find(|binary| binary.digest == digest) {
+            Some(binary) => binary.nodes.push(node.as_str()),
+            None => binaries.push(Binary { digest, nodes: vec![node.as_str()] }),
+        }
+    }
+    binaries
+}
+
+fn still_named(finding: &Finding, binary: &Binary<'_>, known: &Contract) -> Option<Finding> {
     let object = finding.object.as_deref()?;
     let places: Vec<String> = known
         .queries
@@ -149,9 +184,8 @@ fn still_named(finding: &Finding, node: &RunsWhere, digest: &Digest, known: &Con
         rule: "phase-order".to_owned(),
         severity: Severity::Refuse,
         reason: format!(
-            "{} still runs {}, which names {object} ({first}{})",
-            node.node,
-            short(digest),
+            "{}, which names {object} ({first}{})",
+            binary.runs("still "),
             if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() }
         ),
         remedy: "roll a binary that no longer names it out to every node first; then release this".to_owned(),

@@ -1,7 +1,7 @@
 use canary_core::fleet::{Digest, ReleasePhase};
 use canary_core::traits::{Finding, RunsWhere, Severity};
 
-use super::{Contracts, PhaseReview, has_word, review, sample, takes_away};
+use super::{Contracts, PhaseReview, has_word, of_the_baseline, review, sample, takes_away};
 use crate::contract::{Computed, Place};
 
 fn found(rule: &str, object: &str) -> Finding {
@@ -84,6 +84,27 @@ fn contract_waits_until_no_node_names_it() {
     assert_eq!(stopped.findings[0].breaks, ["src/db.rs:2"]);
     let all = [runs("api-1", Some("new")), runs("api-2", Some("new"))];
     assert_eq!(review(phase, &drop, &all, &known), PhaseReview::default());
+    // A binary is told once, however many nodes run it.
+    let fleet: Vec<RunsWhere> = (1..=7).map(|n| runs(&format!("api-{n}"), Some("old"))).collect();
+    let stopped = review(phase, &drop, &fleet, &known);
+    assert_eq!(reasons(&stopped).len(), 1, "{stopped:?}");
+    let told = "api-1, api-2, api-3, api-4, api-5 and 2 more still run ";
+    assert!(reasons(&stopped)[0].starts_with(told), "{stopped:?}");
+}
+
+#[test]
+fn the_baseline_stands_for_what_runs_and_is_said_to() {
+    let drop = [found("drop-column", "public.users.legacy")];
+    let nobody = RunsWhere { artifact: Some(of_the_baseline()), ..runs("baseline", None) };
+    let known = Contracts::from([(of_the_baseline(), Some(sample(&["SELECT legacy FROM users"])))]);
+    let stopped = review(Some(ReleasePhase::Contract), &drop, &[nobody], &known);
+    assert_eq!(
+        reasons(&stopped),
+        [
+            "no node is seen from here, so what runs is taken to be the baseline's binary, which names public.users.legacy \
+             (src/db.rs:1)"
+        ]
+    );
 }
 
 #[test]
@@ -130,7 +151,7 @@ fn what_is_not_known_is_a_doubt() {
     });
     let contracts = Contracts::from([(Digest::of(b"b"), Some(partly))]);
     let partly = review(phase, &drop, &[runs("api-1", Some("b"))], &contracts);
-    assert!(partly.doubts[0].contains("1 are computed"), "{partly:?}");
+    assert!(partly.doubts[0].contains("1 is computed"), "{partly:?}");
 }
 
 #[test]

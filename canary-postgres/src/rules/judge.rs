@@ -12,6 +12,7 @@ use super::schema::{Known, NewObjects};
 use crate::convention::{Convention, Part, Splitting, Transaction};
 use crate::sql::position::{Lines, Span, excerpt, shown};
 use crate::sql::statement::{Effect, EffectKind, Script, Statement};
+use crate::words::count;
 
 /// Where findings of a file are said to be.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +79,10 @@ impl Judge {
         if let Some(error) = script.errors.first() {
             let span = Span { start: floor(place.text, error.at), end: floor(place.text, error.at + 80) };
             let end = place.text[span.start..span.end].find('\n').map_or(span.end, |end| span.start + end);
-            let more = script.errors.len() - 1;
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more errors after it)") };
+            let more = match script.errors.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {} after it)", count(more, "more error")),
+            };
             let what = format!("not understood as SQL: {}{more}", error.message);
             let span = Span { start: span.start, end };
             self.note(place, rule("unparsed-sql"), None, span, &what);

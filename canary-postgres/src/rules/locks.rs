@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::judge::{At, Judge};
 use crate::sql::name::Name;
 use crate::sql::statement::{Class, ConstraintKind, EffectKind};
+use crate::words::count;
 
 /// The most files that are named beside the first.
 const NAMED: usize = 8;
@@ -88,7 +89,7 @@ impl Judge {
         if let (Some(finding), false) = (finding, others.is_empty()) {
             let more = others.len().saturating_sub(NAMED);
             let named = others[..others.len() - more].join(", ");
-            let more = if more == 0 { String::new() } else { format!(" and {more} more files") };
+            let more = if more == 0 { String::new() } else { format!(" and {}", count(more, "more file")) };
             finding.reason = format!("{}; the same in {named}{more}", finding.reason);
         }
     }

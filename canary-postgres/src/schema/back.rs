@@ -18,7 +18,17 @@ pub const JUDGED: &str = "migrations since the binary that is to come back: ";
 
 impl SchemaGate {
     /// Judges the migrations that came after the old binary's revision against the old binary.
+    ///
+    /// Its findings name no grants: a rollback takes none, it is forced or not.
     pub(super) async fn back(&self, release: &Release) -> Result<Examined, BackendError> {
+        let mut examined = self.judged_back(release).await?;
+        if !matches!(examined.review.verdict, Verdict::Bypassed { .. }) {
+            examined.review.findings.iter_mut().for_each(|finding| finding.grant.clear());
+        }
+        Ok(examined)
+    }
+
+    async fn judged_back(&self, release: &Release) -> Result<Examined, BackendError> {
         let kept = self.contracts.load(&release.artifact).ok().flatten();
         let revision = release.from.revision.clone().or_else(|| kept.as_ref()?.revision.clone());
         let Some(revision) = revision else {

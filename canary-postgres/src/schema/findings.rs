@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use canary_core::traits::{Finding, Review};
 
-use super::live::few;
 use crate::shadow::{Breakage, Level, ShadowReport, Trace};
+use crate::words::few;
 
 /// What stands for a tenant's own schema where several are spoken of.
 const OWN: &str = "{schema}";

@@ -6,12 +6,10 @@ use crate::drift::{Expected, read_hashes, survey};
 use crate::live::{Connection, DatabaseUrl, Failure, Session};
 use crate::routing::{Routes, Routing, read_routes};
 use crate::shadow::{BaseSchema, Dump};
+use crate::words;
 
 /// What a tenant's own schema is called in a search path.
 const OWN: &str = "{schema}";
-
-/// The most shards that are named one by one.
-const NAMED: usize = 5;
 
 /// The tenants' live schemas, of which shadow runs start from one of each kind. They are read and never changed.
 #[derive(Debug, Clone)]
@@ -83,10 +81,10 @@ impl LiveSchemas {
         let shared = self.shared(&routes).await.map_err(|failure| super::chain(&failure))?;
         let kinds = kinds(&routes, &seen.hashes, &shared);
         bases.evidence = format!(
-            "shadow: {} shards in {} database(s) have {} distinct schema(s)",
-            seen.hashes.len(),
-            routes.databases.len(),
-            kinds.len()
+            "shadow: {} in {}, {}",
+            words::count(seen.hashes.len(), "shard"),
+            words::count(routes.databases.len(), "database"),
+            words::count(kinds.len(), "distinct schema")
         );
         for shards in kinds.iter().take(self.most) {
             match self.dump(&routes, shards).await {
@@ -166,12 +164,5 @@ fn kinds(routes: &Routes, hashes: &BTreeMap<usize, String>, shared: &[BTreeMap<S
 /// Shards by their names, the first few.
 fn some(routes: &Routes, shards: &[usize]) -> String {
     let names: Vec<&str> = shards.iter().map(|shard| routes.shards[*shard].name.as_str()).collect();
-    few(&names)
-}
-
-/// Names, the first few.
-pub(super) fn few(names: &[&str]) -> String {
-    let left = names.len().saturating_sub(NAMED);
-    let told = names[..names.len() - left].join(", ");
-    if left == 0 { told } else { format!("{told} and {left} more") }
+    words::few(&names)
 }

@@ -10,6 +10,7 @@ pub use live::LiveSchemas;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use canary_core::fleet::{Digest, NodeId, Revision};
@@ -43,6 +44,7 @@ pub struct SchemaGate {
     live: Option<LiveSchemas>,
     contracts: ContractStore,
     accepts_proof: bool,
+    limit: Duration,
 }
 
 /// A review, and what it rests on.
@@ -58,7 +60,17 @@ impl SchemaGate {
     /// The gate over these files; `contracts` holds what binaries that were released ask of the database.
     #[must_use]
     pub const fn new(files: MigrationFilesGate, contracts: ContractStore) -> Self {
-        Self { files, shadow: None, live: None, contracts, accepts_proof: false }
+        Self { files, shadow: None, live: None, contracts, accepts_proof: false, limit: Self::LIMIT }
+    }
+
+    /// How long a gate may take when nobody says otherwise: 20 min, as long as shadow runs for each of the most different binaries
+    /// that a fleet may run.
+    pub const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+    /// The same with another limit; what is not answered by then is undecided.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// The same, with shadow runs.
@@ -89,10 +101,29 @@ impl SchemaGate {
     /// # Errors
     /// As [`MigrationGate::review`].
     pub async fn examine(&self, release: &Release) -> Result<Examined, BackendError> {
-        match release.direction {
-            ReleaseDirection::Forward => self.forward(release).await,
-            ReleaseDirection::Back => self.back(release).await,
+        let asked = async {
+            match release.direction {
+                ReleaseDirection::Forward => self.forward(release).await,
+                ReleaseDirection::Back => self.back(release).await,
+            }
+        };
+        tokio::time::timeout(self.limit, asked).await.unwrap_or_else(|_| Ok(self.late()))
+    }
+
+    /// The answer of a gate that took too long. Nobody has seen what it would wave through, so no single grant covers it.
+    fn late(&self) -> Examined {
+        let limit = humantime::format_duration(self.limit);
+        let why = format!(
+            "no answer within {limit}, the gate's limit; it was cut off (a shadow run, git or the disk is slow)"
+        );
+        let config = GateConfig { allow: Vec::new(), ..self.config().clone() };
+        let mut review = Review::undecided(why.clone());
+        settle::settle(&config, &mut review, &[why], self.files.now());
+        for finding in &mut review.findings {
+            finding.remedy = "give the gate more time, or see what it waits for".to_owned();
+            finding.grant.clear();
         }
+        Examined { review, shadows: Vec::new() }
     }
 
     async fn forward(&self, release: &Release) -> Result<Examined, BackendError> {
@@ -152,7 +183,7 @@ impl SchemaGate {
         match (committed, contracts.len()) {
             // Nothing is known of the nodes, or all run the one binary that the baseline was built to.
             (Some(contract), 0) => {
-                contracts.insert(Digest::of(&[]), Some(contract));
+                contracts.insert(phase::of_the_baseline(), Some(contract));
             }
             (Some(contract), 1) => {
                 for known in contracts.values_mut() {
@@ -287,7 +318,8 @@ impl fmt::Display for SchemaGate {
 
 #[async_trait]
 impl MigrationGate for SchemaGate {
-    /// Takes what [`MigrationFilesGate`] takes and, with shadow runs, at most their deadline for each binary that runs.
+    /// Takes what [`MigrationFilesGate`] takes and, with shadow runs, at most their deadline for each binary that runs; never longer
+    /// than its limit.
     async fn review(&self, release: &Release) -> Result<Review, BackendError> {
         Ok(self.examine(release).await?.review)
     }

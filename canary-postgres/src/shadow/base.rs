@@ -14,6 +14,7 @@ use super::migration::Migration;
 use super::server::Server;
 use crate::cluster::{ClusterConfig, Programs};
 use crate::live::{Connection, DatabaseUrl, Session, quote_identifier};
+use crate::words::count;
 
 /// The database it is made in.
 pub(super) const BASE: &str = "base";
@@ -53,8 +54,7 @@ impl BaseSchema {
             Self::Empty => "an empty database".to_owned(),
             Self::Replay { revision, migrations } => {
                 let short: String = revision.chars().take(12).collect();
-                let count = migrations.len();
-                format!("{count} migration{} of {short} replayed", if count == 1 { "" } else { "s" })
+                format!("{} of {short} replayed", count(migrations.len(), "migration"))
             }
             Self::Dump(dump) => format!("the schema of {}", dump.of),
         }

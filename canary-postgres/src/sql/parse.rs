@@ -43,7 +43,7 @@ fn parse_here(text: &str) -> Script {
     let mut errors: Vec<ParseError> = parsed
         .errors()
         .iter()
-        .map(|error| ParseError { at: error.range().start().into(), message: error.message().to_owned() })
+        .map(|error| ParseError { at: error.range().start().into(), message: worded(error.message()) })
         .collect();
     errors.sort_by_key(|error| error.at);
     let mut statements = Vec::new();
@@ -65,6 +65,11 @@ fn parse_here(text: &str) -> Script {
         errors.push(ParseError { at, message: "a NUL byte, which the server does not accept".to_owned() });
     }
     Script { statements, errors }
+}
+
+/// The parser's message with keywords as people write them: it says `ALTER_KW`.
+fn worded(message: &str) -> String {
+    message.replace("_KW", "")
 }
 
 /// What names a query spells, folded.

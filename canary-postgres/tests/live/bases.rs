@@ -78,7 +78,7 @@ async fn what_breaks_on_the_drifted_schema_alone_is_refused_for_it_alone() {
     assert_eq!(shards, ["a b d", "c"]);
     assert!(seen.shadows[0].proves() && seen.shadows[0].base == "the schema of a, that of 3 shards");
     let evidence = seen.review.evidence.join("\n");
-    assert!(evidence.contains("4 shards in 2 database(s) have 2 distinct schema(s)"), "{evidence}");
+    assert!(evidence.contains("4 shards in 2 databases, 2 distinct schemas"), "{evidence}");
     assert!(evidence.contains("ACCESS EXCLUSIVE on {schema}.users"), "{evidence}");
 
     // What breaks everywhere is said once.

@@ -79,9 +79,12 @@ async fn the_drifted_shard_is_named_and_stops_the_release() {
         log["steps"][0]["details"],
         "Detected sqlx::PgPool with 8 connections at most, 5s acquire timeout (src/main.rs:9)"
     );
-    assert!(log["steps"][1]["details"].as_str().unwrap().starts_with(
-        "8 tenant shards in 1 database(s), 2 distinct schema(s), schema hash mismatch on t_3; "
-    ));
+    assert!(
+        log["steps"][1]["details"]
+            .as_str()
+            .unwrap()
+            .starts_with("8 tenant shards in 1 database, 2 distinct schemas, schema hash mismatch on t_3; ")
+    );
     assert!(log["steps"][3]["details"].as_str().unwrap().contains("P99 latency baseline: "));
     assert!(log["recommendation"].as_str().unwrap().starts_with("Do not shift traffic: t_3: "), "{log:#}");
     assert_eq!(

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use canary_core::traits::{BackendError, ErrorKind};
+use canary_core::time::Timestamp;
+use canary_core::traits::{BackendError, CheckStage, ErrorKind};
+use canary_postgres::checks::{SchemaCheckConfig, check_all};
+use canary_postgres::describe::Gravity;
 use canary_postgres::live::{Connection, DatabaseUrl, Session};
+use canary_postgres::routing::{Routing, SchemaPattern};
 
 use crate::server;
 
@@ -94,6 +98,19 @@ async fn who_is_not_let_in_is_told_so_without_the_password() {
     assert!(Connection::open(&with("right-one", "postgres"), &Session::default()).await.is_ok());
     let missing = Connection::open(&with("right-one", "nowhere"), &Session::default()).await.unwrap_err();
     assert_eq!((missing.sqlstate(), missing.kind()), (Some("3D000"), ErrorKind::NotFound), "{missing}");
+
+    // What the check of live schemas says of it: what to mend, and never the password.
+    for (url, code, remedy) in [
+        (with("hunter2", "postgres"), "28P01", "user and password in the address"),
+        (with("right-one", "nowhere"), "3D000", "the right database"),
+    ] {
+        let config = SchemaCheckConfig::new(url, Routing::Schemas(SchemaPattern::parse("t_%").unwrap()));
+        let report = check_all(&config, CheckStage::Before, Timestamp::from_millis(0)).await;
+        let said = format!("{report:?} {}", report.recommendation());
+        assert!(said.contains(code) && report.findings[0].remedy.contains(remedy), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert_eq!(report.gravest(), Some(Gravity::Undecided));
+    }
 }
 
 #[tokio::test]

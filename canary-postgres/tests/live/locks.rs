@@ -45,7 +45,7 @@ async fn a_locked_table_leaves_one_tenant_undecided_and_says_who_holds_it() {
         "{report:#?}"
     );
     // The other three were asked, and under load, too.
-    assert!(report.steps[2].details.contains("on 3 shard(s)"), "{report:#?}");
+    assert!(report.steps[2].details.contains("on 3 shards"), "{report:#?}");
     assert!(report.steps[3].details.contains("P99 latency baseline: "), "{report:#?}");
 
     holder.batch("let go", "ROLLBACK").await.unwrap();

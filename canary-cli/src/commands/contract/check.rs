@@ -2,12 +2,12 @@
 
 use canary_core::time::Timestamp;
 use canary_core::traits::CheckStage;
-use canary_postgres::checks::{SchemaReport, Status, check_all};
+use canary_postgres::checks::{SchemaReport, check_all};
 use canary_postgres::describe::Gravity;
 
 use crate::commands::Context;
 use crate::error::{CommandError, ErrorKind};
-use crate::render::table;
+use crate::render::{LoggedStep, logged_lines, plain, words};
 use crate::wiring;
 
 pub(in crate::commands) async fn check(cx: &Context<'_>) -> Result<u8, CommandError> {
@@ -35,30 +35,23 @@ pub(in crate::commands) async fn check(cx: &Context<'_>) -> Result<u8, CommandEr
 
 fn show(cx: &Context<'_>, report: &SchemaReport, database: &str) {
     let paint = cx.screen.paint;
-    cx.screen.line(format!("{} on {} shard(s) of {database}", report.service, report.shards));
-    let rows: Vec<_> = report
-        .steps
-        .iter()
-        .map(|step| {
-            let status = match step.status {
-                Status::Success => paint.good("success"),
-                Status::Warning => paint.careful("warning"),
-                Status::Failure => paint.bad("failure"),
-                Status::Skipped => paint.quiet("skipped"),
-            };
-            let took = format!("{:.2}s", step.took.as_secs_f64());
-            vec![status, step.action.as_str().to_owned(), took, step.details.clone()]
-        })
-        .collect();
-    cx.screen.lines(table::aligned(&rows));
+    let shards = words::count(report.shards, "shard");
+    cx.screen.line(format!("{} on {shards} of {database}", report.service));
+    let steps = report.steps.iter().map(|step| LoggedStep {
+        status: step.status.as_str(),
+        action: step.action.as_str(),
+        took: step.took,
+        details: &step.details,
+    });
+    cx.screen.lines(logged_lines(steps, paint));
     for finding in &report.findings {
         let word = match finding.gravity {
             Gravity::Refuse => paint.bad("refuse"),
             Gravity::Undecided => paint.careful("undecided"),
             Gravity::Warn => paint.careful("warn"),
         };
-        cx.screen.line(format!("{word}  {finding}"));
+        cx.screen.line(format!("{word}  {}", plain(&finding.to_string())));
         cx.screen.line(paint.quiet(&format!("        {}", finding.remedy)));
     }
-    cx.screen.line(report.recommendation());
+    cx.screen.line(plain(&report.recommendation()));
 }

@@ -113,7 +113,7 @@ fn fields_are_held_against_columns() {
         ("Vec<i32>", Type::INT8_ARRAY, "Refuse User.c: Vec<i32> (from int4[]) / bigint[]"),
         ("Vec<i32>", Type::INT4, "Refuse User.c: Vec<i32> (from int4[]) / integer"),
         ("Mood", Type::TEXT, "Refuse User.c: Mood (from mood) / text"),
-        ("Mood", mood(&["sad"]), "Refuse User.c: Mood with the label(s) ok / enum mood without"),
+        ("Mood", mood(&["sad"]), "Refuse User.c: Mood with the label ok / enum mood without"),
         (
             "Mood",
             mood(&["sad", "ok", "glad"]),

@@ -10,8 +10,8 @@ fn extensions_are_compared_between_databases() {
     assert_eq!(
         odd_extensions(&databases),
         [
-            "database b: extension citext is 1.5, 2 other(s) 1.6",
-            "database d: extension citext is missing, 2 other(s) 1.6"
+            "database b: extension citext is 1.5, 2 others 1.6",
+            "database d: extension citext is missing, 2 others 1.6"
         ]
     );
 }

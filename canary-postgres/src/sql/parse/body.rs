@@ -6,7 +6,7 @@ use squawk_syntax::decoded_text::DecodedText;
 use squawk_syntax::{SourceFile, SyntaxKind as K, SyntaxNode};
 
 use super::super::depth::too_deep;
-use super::{lower, node, push, query};
+use super::{lower, node, push, query, worded};
 use crate::sql::position::Span;
 use crate::sql::statement::{Body, Effect, EffectKind};
 
@@ -95,7 +95,7 @@ fn plpgsql(parsed: &Parsed<ast::Plpgsql>) -> Body {
 }
 
 fn first_error<T: BodyLanguage>(parsed: &Parsed<T>) -> Option<String> {
-    parsed.errors().first().map(|error| error.message().to_owned())
+    parsed.errors().first().map(|error| worded(error.message()))
 }
 
 /// Where a span of the body's text stands in the file, through its quotes and escapes.
@@ -176,7 +176,7 @@ fn dynamic(statement: &SyntaxNode, out: &mut Vec<Effect>) {
     }
     let parsed = SourceFile::parse(text.text());
     if let Some(error) = parsed.errors().first() {
-        let what = format!("EXECUTE runs text that does not parse: {}", error.message());
+        let what = format!("EXECUTE runs text that does not parse: {}", worded(error.message()));
         return push(out, span, EffectKind::Opaque { what });
     }
     let mut effects = Vec::new();

@@ -1,14 +1,16 @@
 //! A decision for whoever is woken by it: what, why, who, and what would change it.
 
+use std::time::Duration;
+
 use canary_tenants::decide::{Decision, Worst};
 use canary_tenants::gap::GapCode;
 use canary_tenants::policy::{Policy, Unit};
 use canary_tenants::round::{Anomaly, Round, Severity};
 
-use super::execution::{Execution, Status};
+use super::execution::Execution;
 use crate::commands::Context;
 use crate::error::CommandError;
-use crate::render::{table, words};
+use crate::render::{LoggedStep, logged_lines, plain, table, words};
 
 /// How many anomalies are told on a screen; programs get all.
 const TOLD: usize = 10;
@@ -157,25 +159,13 @@ fn about(anomaly: &Anomaly) -> String {
 
 fn steps(cx: &Context<'_>, execution: &Execution) {
     let paint = cx.screen.paint;
-    let rows: Vec<_> = execution
-        .steps
-        .iter()
-        .map(|step| {
-            let status = match step.status {
-                Status::Success => paint.good("success"),
-                Status::Warning => paint.careful("warning"),
-                Status::Failure => paint.bad("failure"),
-            };
-            let took = format!("{:.2}s", step.duration_ms as f64 / 1000.0);
-            vec![status, step.action.clone(), took, plain(&step.detail)]
-        })
-        .collect();
-    cx.screen.lines(table::aligned(&rows));
+    let steps = execution.steps.iter().map(|step| LoggedStep {
+        status: step.status.as_str(),
+        action: &step.action,
+        took: Duration::from_millis(step.duration_ms),
+        details: &step.detail,
+    });
+    cx.screen.lines(logged_lines(steps, paint));
     let hash = execution.hash.as_ref().map_or_else(String::new, |hash| format!("  audit hash {hash}"));
     cx.screen.line(paint.quiet(&format!("{}  {:.2}s{hash}", execution.id, execution.took() as f64 / 1000.0)));
-}
-
-/// A text from outside on one line, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
