@@ -16,6 +16,9 @@ const DRIFTED: &str = "shard-3: users.created_at is bigint, 7 others timestamptz
 const FIELD: &str =
     "shard-3: src/users.rs:47: User.created_at: expected DateTime<Utc> (from timestamptz), found bigint";
 
+/// The sample service's migrations, in their order.
+const MIGRATIONS: [&str; 3] = ["0001_users.sql", "0002_orders.sql", "0003_routing.sql"];
+
 /// The sample service's directory.
 fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/tenants-service")
@@ -35,13 +38,12 @@ impl Tenants {
         let cluster = Cluster::start(config).await.unwrap();
         cluster.create_database("tenants").await.unwrap();
         let tenants = Self(cluster);
-        let migrations = text("migrations/0001_users.sql") + &text("migrations/0002_orders.sql");
-        let mut sql =
-            "CREATE TABLE public.routing (tenant_id text PRIMARY KEY, shard text NOT NULL);".to_owned();
+        let migrations: String = MIGRATIONS.map(|name| text(&format!("migrations/{name}"))).concat();
+        let mut sql = String::new();
         for number in 1..=8 {
             sql.push_str(&format!(
-                "INSERT INTO public.routing VALUES ('tenant-{number}', 'shard-{number}');
-                 CREATE SCHEMA \"shard-{number}\"; SET search_path = \"shard-{number}\"; {migrations}"
+                "CREATE SCHEMA \"shard-{number}\"; SET search_path = \"shard-{number}\"; {migrations}
+                 INSERT INTO public.routing VALUES ('tenant-{number}', 'shard-{number}');"
             ));
         }
         tenants.write(&sql).await;

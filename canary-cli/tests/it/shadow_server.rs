@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,45 @@ async fn write(cluster: &Cluster, database: &str, statements: &str) {
     let url = DatabaseUrl::parse(&cluster.url(database)).unwrap();
     let session = Session { read_only: false, search_path: vec!["public".to_owned()], ..Session::default() };
     Connection::open(&url, &session).await.unwrap().batch("prepare", statements).await.unwrap();
+}
+
+#[test]
+fn a_shadow_run_of_the_sample_service_judges_every_query_of_it() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/tenants-service");
+    let text = |path: &str| std::fs::read_to_string(sample.join(path)).unwrap();
+    let lock = text("sql-contract.lock");
+    let service = Shadowed(Service::with(("sql-contract.lock", &lock), ("sql-contract.lock", &lock)));
+    for entry in std::fs::read_dir(sample.join("migrations")).unwrap() {
+        let path = format!("migrations/{}", entry.unwrap().file_name().into_string().unwrap());
+        service.0.write(&path, &text(&path));
+    }
+    for arguments in [&["add", "."][..], &["commit", "-q", "-m", "migrations"], &["tag", "-f", "v1"]] {
+        service.0.git(arguments);
+    }
+    let new = "SET lock_timeout = '2s';\nALTER TABLE users ADD COLUMN nick text;\n";
+    service.0.write("migrations/0009_nick.sql", new);
+    let (code, told) = service.gate(&["--shadow", "local"]);
+    assert_eq!(code, Some(0), "{told}");
+    for words in ["shadow    clean: ", "queries   13 of 13 judged", "rollback  open: "] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_past_its_limit_is_cut_off_and_leaves_nothing_that_the_next_does_not_clear() {
+    let cluster = Cluster::start(ClusterConfig::default()).await.unwrap();
+    let service = Shadowed::new("CREATE TABLE fresh (id int);\nSELECT pg_sleep(25);\n");
+    let url = cluster.url("postgres");
+    let (code, text) = service.gate(&["--shadow", &url, "--migrations-limit", "1s"]);
+    assert_eq!(code, Some(22), "{text}");
+    for words in ["no answer within 1s, the gate's limit; it was cut off", "give the gate more time"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    assert!(!text.contains("--allow"), "nobody has seen what that would wave through: {text}");
+    service.0.write("migrations/2_new.sql", "CREATE TABLE fresh (id int);\n");
+    let (code, text) = service.gate(&["--shadow", &url]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(shadows(&cluster).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ pub(crate) const SHARDS: u32 = 8;
 /// What became of shard-3.
 const DRIFT: &str = include_str!("../../drift/shard-3.sql");
 
-/// Makes the routing table and every shard by the migrations; `drifted` leaves shard-3 as that night left it.
+/// Makes every shard, and the routing table, by the migrations; `drifted` leaves shard-3 as that night left it.
 ///
 /// What is there already stays: run twice, it changes nothing more.
 ///
@@ -17,11 +17,6 @@ const DRIFT: &str = include_str!("../../drift/shard-3.sql");
 /// The database does not answer, or has other tables of these names.
 pub(crate) async fn seed(url: &str, drifted: bool) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect(url).await?;
-    sqlx::raw_sql(
-        "CREATE TABLE IF NOT EXISTS public.routing (tenant_id text PRIMARY KEY, shard text NOT NULL)",
-    )
-    .execute(&mut connection)
-    .await?;
     for number in 1..=SHARDS {
         let shard = format!("shard-{number}");
         // The name is made of a number: nothing to quote but the hyphen.
