@@ -52,13 +52,23 @@ async fn a_binary_that_the_schema_has_left_behind_does_not_come_back_unasked() {
     expect(&site, &["run", "--artifact", "v3"], 10, &["drop-column"]);
     expect(&site, &["run", "--artifact", "v3", "--force-migrate", "--reason", "nobody reads it"], 0, &[]);
 
-    let refused = ["rollback is no longer safe because migrations/2_drop.sql:1", "FORCE_MIGRATE=1"];
+    let refused = [
+        "rollback is no longer safe because migrations/2_drop.sql:1",
+        "--shadow local tries the old binary's own queries",
+        "FORCE_MIGRATE=1",
+    ];
     expect(&site, &["rollback", "--dry-run"], 10, &refused);
     expect(&site, &["rollback"], 10, &refused);
-    let forced =
-        site.command(&["rollback", "--reason", "as agreed"]).env("FORCE_MIGRATE", "1").output().unwrap();
-    let (ended, text) = said(&forced);
-    assert_eq!(ended, Some(0), "{text}");
+    // No grant is named that a rollback does not take.
+    assert!(!site.run(&["rollback"]).1.contains("--allow"));
+    for dry in [true, false] {
+        let arguments = ["rollback", "--reason", "as agreed", "--dry-run"];
+        let arguments = &arguments[..if dry { 4 } else { 3 }];
+        let forced = site.command(arguments).env("FORCE_MIGRATE", "1").output().unwrap();
+        let (ended, text) = said(&forced);
+        assert_eq!(ended, Some(0), "{text}");
+        assert!(text.contains(": drop-column: migrations/2_drop.sql:1:"), "dry {dry}: {text}");
+    }
     assert_eq!(load.stop().await.failed_total, 0);
     assert_eq!(holder.end("TERM").code(), Some(0));
 }
