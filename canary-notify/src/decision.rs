@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_decision_has_its_kind_its_numbers_and_its_worst() {
-        let notice = told(testing::decided(Decision::Halt));
+        let notice = told(canary_testkit::decided(Decision::Halt));
         assert_eq!(notice.kind.as_str(), "canary.health_check.halted");
         assert_eq!(notice.id, "canary-2026-11-22T14-32-10Z-k7x2p-0");
         assert_eq!(notice.seq(), Some(0));
@@ -140,7 +140,7 @@ mod tests {
             (Decision::Approve, "canary.health_check.approved", true),
             (Decision::Rollback, "canary.health_check.rolled_back", false),
         ] {
-            let notice = told(testing::decided(decision));
+            let notice = told(canary_testkit::decided(decision));
             assert_eq!((notice.kind.as_str(), notice.is_good()), (kind, good));
             assert_eq!(Choice::Problems.wants(&notice), !good);
         }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_of_a_rollouts_watch_is_named_by_it() {
-        let decided = Decided { rollout: Some(testing::id()), ..testing::decided(Decision::Approve) };
+        let decided = Decided { rollout: Some(testing::id()), ..canary_testkit::decided(Decision::Approve) };
         assert_eq!(told(decided).id, format!("{}-0", testing::id()));
     }
 }

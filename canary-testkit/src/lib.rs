@@ -4,6 +4,7 @@ mod check;
 mod clock;
 pub mod conformance;
 pub mod datadog;
+mod decided;
 pub mod faults;
 mod gate;
 pub mod invariants;
@@ -15,6 +16,7 @@ pub mod world;
 
 pub use check::FakeCheck;
 pub use clock::VirtualClock;
+pub use decided::decided;
 pub use gate::FakeGate;
 pub use journal::StrictJournal;
 pub use prometheus::StoredPrometheus;
