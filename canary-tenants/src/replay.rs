@@ -120,7 +120,7 @@ impl Suppose {
 /// What the evidence comes to by `policy`.
 #[must_use]
 pub fn ruling(policy: &Policy, evidence: &Evidence) -> Ruling {
-    Ruling::from(decide_round(policy, evidence).record)
+    decide_round(policy, evidence).record
 }
 
 /// As the journal has it.

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use canary_core::journal::{Decision, Record};
+use canary_core::journal::{Decision, Record, WorstResult};
 use canary_core::traits::{
     BackendError, CheckAsk, CheckFinding, CheckReport, CheckStage, CheckVerdict, CheckedRelease,
     ReleaseCheck, Severity,
 };
 use canary_report::words::ppm;
-use canary_tenants::decide::Worst;
 use canary_tenants::evidence::{Before, Evidence};
 use canary_tenants::policy::{Policy, PolicyFile, Selector, VERSION, read};
 use canary_tenants::round::{Round, decide_round};
@@ -239,7 +238,7 @@ fn refuse(findings: &mut Vec<CheckFinding>, told: &str) {
 }
 
 /// One of the worst results.
-fn finding(policy: &Policy, worst: &Worst) -> CheckFinding {
+fn finding(policy: &Policy, worst: &WorstResult) -> CheckFinding {
     let unit = policy.file.objectives.get(&worst.objective).map(|objective| objective.kind.unit());
     let show = |amount: u64| unit.map_or_else(|| amount.to_string(), |unit| unit.show(amount));
     let seen = worst.observed.map_or_else(|| format!("not known ({})", worst.code), show);

@@ -1,34 +1,12 @@
 //! What there is to show.
 
+use canary_core::journal::{AskedSource, Decision};
 use canary_core::time::Timestamp;
 
 use super::{message, page};
 
 /// The score of what is as promised, in ppm.
 const ONE: u64 = 1_000_000;
-
-/// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The release may go on.
-    Approve,
-    /// It is taken back.
-    Rollback,
-    /// It stays where it is.
-    Halt,
-}
-
-impl Verdict {
-    /// As records have it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "APPROVE",
-            Self::Rollback => "ROLLBACK",
-            Self::Halt => "HALT",
-        }
-    }
-}
 
 /// How a tenant fares by one objective, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,19 +107,6 @@ pub struct Worst {
     pub cell: Cell,
 }
 
-/// What was asked for metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Its name.
-    pub name: String,
-    /// Queries that were sent.
-    pub queries: u64,
-    /// How long that took, in milliseconds.
-    pub ms: u64,
-    /// What it warned of, and what went wrong.
-    pub warnings: Vec<String>,
-}
-
 /// Where the decision lies in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
@@ -157,7 +122,7 @@ pub struct Seal {
 #[derive(Debug, Clone)]
 pub struct TenantDecision {
     /// What was decided.
-    pub verdict: Verdict,
+    pub verdict: Decision,
     /// What was decided on: `v2.14.3 at 10 %`.
     pub subject: String,
     /// When.
@@ -179,7 +144,7 @@ pub struct TenantDecision {
     /// How many results have which code.
     pub gaps: Vec<(String, u64)>,
     /// Whom it was asked of.
-    pub sources: Vec<Source>,
+    pub sources: Vec<AskedSource>,
     /// The worst results, the worst first.
     pub worst: Vec<Worst>,
     /// All tenants, from the evidence; `None` where that is not at hand.

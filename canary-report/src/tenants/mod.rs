@@ -11,4 +11,4 @@ mod sections;
 
 pub(crate) use sections::of_rollout;
 
-pub use decision::{Cell, Seal, Source, State, Tenant, TenantDecision, Verdict, Worst};
+pub use decision::{Cell, Seal, State, Tenant, TenantDecision, Worst};

@@ -1,6 +1,8 @@
 //! The page of one decision.
 
-use super::decision::{TenantDecision, Verdict, interval, score};
+use canary_core::journal::Decision;
+
+use super::decision::{TenantDecision, interval, score};
 use super::sections;
 use crate::html::{Html, document};
 
@@ -17,12 +19,12 @@ pub(super) fn page(decision: &TenantDecision) -> String {
 
 fn head(html: &mut Html, decision: &TenantDecision) {
     let (tone, meaning) = match decision.verdict {
-        Verdict::Approve => ("state good", "Every promise counts as kept: the release may go on."),
-        Verdict::Rollback => (
+        Decision::Approve => ("state good", "Every promise counts as kept: the release may go on."),
+        Decision::Rollback => (
             "state bad",
             "A tenant with a veto, or all tenants together, are worse off than promised: the release is to be taken back.",
         ),
-        Verdict::Halt => (
+        Decision::Halt => (
             "state careful",
             "Neither that promises are kept nor that they are broken is proven: the release stays where it is.",
         ),

@@ -1,5 +1,6 @@
 //! Pages of decisions by tenants: few, many, none known, and whatever names others chose.
 
+use canary_core::journal::{AskedSource, Decision};
 use canary_core::time::Timestamp;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
@@ -7,7 +8,7 @@ use super::markup::Page;
 use super::story::Story;
 use super::strangers::harmless;
 use crate::Report;
-use crate::tenants::{Cell, Seal, Source, Tenant, TenantDecision, Verdict, Worst};
+use crate::tenants::{Cell, Seal, Tenant, TenantDecision, Worst};
 
 const ONE: u64 = 1_000_000;
 const OBJECTIVES: [&str; 4] = ["availability", "error_rate", "latency_p95", "probe"];
@@ -49,7 +50,7 @@ fn fleet(tenants: usize) -> TenantDecision {
         cells.into_iter().map(|cell| Worst { tenant: tenant.name.clone(), cell }).collect::<Vec<_>>()
     };
     TenantDecision {
-        verdict: Verdict::Halt,
+        verdict: Decision::Halt,
         subject: "v2.14.3 at 10 %".to_owned(),
         at: Timestamp::from_millis(1_705_329_130_123),
         facts: vec![("Execution".to_owned(), "canary-20240115T143210Z-k7x2p".to_owned())],
@@ -60,7 +61,7 @@ fn fleet(tenants: usize) -> TenantDecision {
         breached: 4,
         unknown: 11,
         gaps: vec![("ok".to_owned(), 700), ("stale".to_owned(), 3)],
-        sources: vec![Source { name: "eu-1".to_owned(), queries: 42, ms: 178, warnings: Vec::new() }],
+        sources: vec![AskedSource { name: "eu-1".to_owned(), queries: 42, ms: 178, warnings: Vec::new() }],
         worst: tenants.iter().flat_map(bad).take(10).collect(),
         tenants: Some(tenants),
         seal: Some(Seal { log: "0f".repeat(16), seq: 41, hash: "8f2c".repeat(16) }),

@@ -8,6 +8,6 @@ mod tenant;
 mod tests;
 
 pub use canary_core::journal::Decision;
-pub use record::{DecisionRecord, SourceUse, Worst};
+pub use record::ruling;
 pub use rule::{Decided, Reason, Rule, SourceTrouble, decide};
 pub use tenant::{ObjectiveResult, TenantResult};

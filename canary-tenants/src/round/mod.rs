@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 
 pub use anomaly::{Anomaly, Severity};
 
-use crate::decide::{Decided, Decision, DecisionRecord, Rule, SourceTrouble, TenantResult, decide};
+use canary_core::journal::Ruling;
+
+use crate::decide::{Decided, Decision, Rule, SourceTrouble, TenantResult, decide, ruling};
 use crate::evidence::{Before, Evidence};
 use crate::gap::GapCode;
 use crate::policy::Policy;
@@ -27,7 +29,7 @@ pub struct Round {
     /// What it was decided by.
     pub rule: Rule,
     /// What the journal gets.
-    pub record: DecisionRecord,
+    pub record: Ruling,
     /// Every tenant that counts, by name.
     pub tenants: Vec<TenantResult>,
     /// Tenants that the policy does not list, judged by its defaults; they count for nothing.
@@ -55,7 +57,7 @@ pub fn decide_round(policy: &Policy, evidence: &Evidence) -> Round {
     let tenants = results::of_policy(&ground);
     let unlisted = results::unlisted(&ground);
     let decided = decide(&tenants, &troubles, rule);
-    let record = DecisionRecord::new(&decided, rule, &tenants, evidence, beside(policy, &unlisted));
+    let record = ruling(&decided, rule, &tenants, evidence, beside(policy, &unlisted));
     Round {
         waits: waits(&ground, &decided, &tenants, &troubles, rule),
         anomalies: anomaly::all(&ground, &tenants, &unlisted, &troubles),

@@ -1,7 +1,7 @@
 //! `report --decisions`: one decision as a page with the map of tenants × objectives.
 
-use canary_core::journal::{Decided, Decision, Record, RolloutId, WorstResult};
-use canary_report::tenants::{Cell, Seal, Source, Tenant, TenantDecision, Verdict, Worst};
+use canary_core::journal::{Decided, Record, RolloutId, WorstResult};
+use canary_report::tenants::{Cell, Seal, Tenant, TenantDecision, Worst};
 use canary_report::words::ppm;
 use canary_seal::Kept;
 use canary_tenants::decide::ObjectiveResult;
@@ -54,11 +54,7 @@ fn told(kept: &Kept, record: &Record, decided: &Decided) -> TenantDecision {
     };
     let percentage = ruling.percentage.map(|share| format!(" at {share} %")).unwrap_or_default();
     TenantDecision {
-        verdict: match ruling.decision {
-            Decision::Approve => Verdict::Approve,
-            Decision::Rollback => Verdict::Rollback,
-            Decision::Halt => Verdict::Halt,
-        },
+        verdict: ruling.decision,
         subject: format!("{}{percentage}", ruling.version.as_deref().unwrap_or("the release")),
         at: record.time,
         facts: facts(decided, again.as_ref().err()),
@@ -69,7 +65,7 @@ fn told(kept: &Kept, record: &Record, decided: &Decided) -> TenantDecision {
         breached: ruling.breached,
         unknown: ruling.unknown,
         gaps: ruling.gaps.clone().into_iter().collect(),
-        sources: ruling.sources.iter().map(source).collect(),
+        sources: ruling.sources.clone(),
         worst: ruling.worst.iter().map(|worst| self::worst(worst, round)).collect(),
         tenants: round.map(|(policy, round)| tenants(policy, round)),
         seal: Some(Seal { log: record.log.clone(), seq: record.seq, hash: record.hash.to_string() }),
@@ -92,15 +88,6 @@ fn facts(decided: &Decided, problem: Option<&String>) -> Vec<(String, String)> {
         ("Not decided again", problem.cloned()),
     ];
     facts.into_iter().filter_map(|(term, value)| Some((term.to_owned(), value?))).collect()
-}
-
-fn source(asked: &canary_core::journal::AskedSource) -> Source {
-    Source {
-        name: asked.name.clone(),
-        queries: asked.queries,
-        ms: asked.ms,
-        warnings: asked.warnings.clone(),
-    }
 }
 
 fn tenants(policy: &Policy, round: &Round) -> Vec<Tenant> {

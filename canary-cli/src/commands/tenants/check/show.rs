@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use canary_tenants::decide::{Decision, Worst};
+use canary_core::journal::WorstResult;
+use canary_tenants::decide::Decision;
 use canary_tenants::gap::GapCode;
 use canary_tenants::policy::{Policy, Unit};
 use canary_tenants::round::{Anomaly, Round, Severity};
@@ -30,8 +31,10 @@ pub(super) fn show(
     cx.screen.lines(headline(cx, round));
     reasons(cx, round);
     // That a whole source is missing has been said.
-    let by_source = |worst: &&Worst| matches!(worst.code, GapCode::SourceDown | GapCode::Partial);
-    let named: Vec<&Worst> = round.record.worst.iter().filter(|worst| !by_source(worst)).collect();
+    let by_source = |worst: &&WorstResult| {
+        [GapCode::SourceDown, GapCode::Partial].iter().any(|code| code.as_str() == worst.code)
+    };
+    let named: Vec<&WorstResult> = round.record.worst.iter().filter(|worst| !by_source(worst)).collect();
     if !named.is_empty() {
         cx.screen.line("");
         cx.screen.lines(worst(cx, policy, &named));
@@ -62,6 +65,8 @@ fn headline(cx: &Context<'_>, round: &Round) -> Vec<String> {
         None => format!("health score {low} to {high}"),
     };
     let version = record.version.as_deref().map_or_else(|| "release".to_owned(), plain);
+    let gaps = GapCode::ALL.iter().filter_map(|code| record.gaps.get_key_value(code.as_str()));
+    let gaps = gaps.map(|(code, count)| format!("{code} {count}"));
     let part = record.percentage.map_or_else(String::new, |percent| format!(" at {percent} %"));
     vec![
         format!("{word}  {version}{part}: {score}; {} is needed", show(record.threshold_ppm)),
@@ -70,7 +75,7 @@ fn headline(cx: &Context<'_>, round: &Round) -> Vec<String> {
             record.tenants,
             record.breached,
             record.unknown,
-            record.gaps.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
+            gaps.collect::<Vec<_>>().join(", ")
         ),
     ]
 }
@@ -89,7 +94,7 @@ fn reasons(cx: &Context<'_>, round: &Round) {
     }
 }
 
-fn worst(cx: &Context<'_>, policy: &Policy, named: &[&Worst]) -> Vec<String> {
+fn worst(cx: &Context<'_>, policy: &Policy, named: &[&WorstResult]) -> Vec<String> {
     let paint = cx.screen.paint;
     let head = ["tenant", "objective", "source", "observed", "limit", "adjusted", "n", "code"];
     let mut rows = vec![head.map(|word| paint.quiet(word)).to_vec()];
@@ -97,7 +102,7 @@ fn worst(cx: &Context<'_>, policy: &Policy, named: &[&Worst]) -> Vec<String> {
     table::aligned(&rows)
 }
 
-fn row(policy: &Policy, worst: &Worst) -> Vec<String> {
+fn row(policy: &Policy, worst: &WorstResult) -> Vec<String> {
     let unit =
         policy.file.objectives.get(&worst.objective).map_or(Unit::Ppm, |objective| objective.kind.unit());
     let adjusted = if worst.limit_adj == worst.limit { "-".to_owned() } else { unit.show(worst.limit_adj) };
@@ -109,7 +114,7 @@ fn row(policy: &Policy, worst: &Worst) -> Vec<String> {
         unit.show(worst.limit),
         adjusted,
         worst.n.to_string(),
-        worst.code.to_string(),
+        worst.code.clone(),
     ]
 }
 
