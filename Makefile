@@ -41,6 +41,10 @@ bench-judges: ## Judges of canaries on the same simulated hours: false rollbacks
 bench-tenants: ## A policy of many tenants: read, resolved, hashed, compared. TENANTS=10000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-tenants -- $(or $(TENANTS),10000)
 
+.PHONY: bench-rounds
+bench-rounds: ## Rounds of many tenants to a decision on disk, grouped beside a query a tenant; needs prometheus and promtool. TENANTS=187 SERVERS=5
+	nice $(CARGO) run -q --release -p canary-bench --bin bench-tenants -- rounds $(or $(TENANTS),187) $(or $(SERVERS),5)
+
 .PHONY: bench-probes
 bench-probes: ## Probes of many tenants: a sliding window beside batches that wait for their slowest.
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-probes

@@ -1,7 +1,9 @@
 //! Many tenants: a policy read and checked, resolved to a day, hashed, compared; with `rounds`, whole rounds on real servers.
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
 
+mod decide;
 mod rounds;
+mod samples;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +21,10 @@ fn main() -> Result<()> {
             arguments.next().map_or(Ok(fallback), |n| n.parse()).context(format!("{name} is a number"))
         };
         return rounds::run(number("TENANTS", 187)?, number("SERVERS", 5)?);
+    }
+    if let Some(way) = arguments.next_if(|word| word.starts_with(|first: char| first.is_ascii_alphabetic())) {
+        let tenants = arguments.next().context("TENANTS")?.parse().context("TENANTS is a number")?;
+        return rounds::way(&way, tenants, &arguments.collect::<Vec<_>>());
     }
     let tenants: usize = arguments.next().map_or(Ok(10_000), |n| n.parse()).context("TENANTS is a number")?;
     let text = policy(tenants)?;
