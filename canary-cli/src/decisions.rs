@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use canary_core::engine::Check;
 use canary_core::fleet::Digest;
-use canary_core::journal::{
-    Beat, Decided, Entry, FileJournal, ReadJournal, Record, RolloutId, Ruling, Writer, read,
-};
+use canary_core::journal::{Beat, Decided, Entry, FileJournal, ReadJournal, Record, RolloutId, Writer, read};
 use canary_core::traits::{Clock, Journal as _, JournalError, SystemClock};
 use canary_seal::{Ed25519Seal, Kept, KeptError, KeptKind, KeyError, SigningKey, handover};
 use canary_tenants::evidence::Evidence;
@@ -16,6 +15,7 @@ use canary_tenants::round::Round;
 use tokio::time::Instant;
 
 use crate::error::{CommandError, ErrorKind, chain};
+use crate::known::{self, Elsewhere};
 use crate::settings::Settings;
 
 /// How long a log that another process writes is waited for: a record takes some milliseconds.
@@ -45,6 +45,9 @@ impl RecordError {
     /// The error with what to do about it.
     pub(crate) fn explain(&self) -> CommandError {
         let (kind, hint) = match self {
+            Self::Journal(JournalError::Anchor { by, .. }) => {
+                return CommandError::new(ErrorKind::Damaged, chain(self), known::hint(by));
+            }
             Self::Journal(JournalError::Locked { .. } | JournalError::Fenced { .. }) => {
                 (ErrorKind::Busy, "wait until the other command is done, then ask again")
             }
@@ -92,8 +95,10 @@ pub(crate) struct NewDecision<'a> {
 pub(crate) struct DecisionLog {
     path: PathBuf,
     key: PathBuf,
+    elsewhere: Elsewhere,
     writer: Writer,
     reason: Option<String>,
+    clock: Arc<dyn Clock>,
 }
 
 impl DecisionLog {
@@ -102,6 +107,7 @@ impl DecisionLog {
         Self {
             path: settings.tenants.decision_log.clone(),
             key: settings.signing_key_file.clone(),
+            elsewhere: Elsewhere::of_decisions(settings),
             writer: Writer {
                 pid: std::process::id(),
                 host: settings.tenants.host.clone(),
@@ -109,7 +115,41 @@ impl DecisionLog {
                 engine: env!("CARGO_PKG_VERSION").to_owned(),
             },
             reason: settings.reason.clone(),
+            clock: Arc::new(SystemClock::new()),
         }
+    }
+
+    /// One with a key of its own, for tests.
+    #[cfg(test)]
+    pub(crate) fn in_directory(directory: &Path, clock: Arc<dyn Clock>) -> Self {
+        let path = directory.join("decisions.jsonl");
+        Self {
+            elsewhere: Elsewhere::beside(&path),
+            path,
+            key: directory.join("signing.key"),
+            writer: Writer {
+                pid: std::process::id(),
+                host: "h".to_owned(),
+                actor: "ada".to_owned(),
+                engine: "0".to_owned(),
+            },
+            reason: None,
+            clock,
+        }
+    }
+
+    /// The clock that its records have their time of.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// What `doctor` says of what is known of it elsewhere; a log that is not there is none.
+    pub(crate) fn check(&self) -> Option<Check> {
+        let journal = match self.read() {
+            Ok(journal) => journal,
+            Err(error) => return Some(Check::failed("decisions", chain(&error))),
+        };
+        self.elsewhere.check("decisions", &journal.records)
     }
 
     /// Its file.
@@ -145,7 +185,7 @@ impl DecisionLog {
         });
         let (evidence_sha256, policy_sha256, policy_file_sha256) = digests.await??;
         let policy_commit = commit(new.policy_path).await;
-        let ruling = Ruling::from(new.round.record.clone());
+        let ruling = new.round.record.clone();
         debug_assert_eq!(
             policy_sha256, ruling.policy_sha256,
             "the evidence names the policy it was decided by"
@@ -226,9 +266,14 @@ impl DecisionLog {
     }
 
     fn open_with(&self, key: SigningKey) -> Result<FileJournal, RecordError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let seal = Arc::new(Ed25519Seal::new(key));
-        Ok(FileJournal::open_sealed(&self.path, &self.writer, random::<16>()?, clock, seal)?)
+        let guard = self.elsewhere.guard(Arc::new(Ed25519Seal::new(key))).map_err(RecordError::System)?;
+        Ok(FileJournal::open_guarded(
+            &self.path,
+            &self.writer,
+            random::<16>()?,
+            Arc::clone(&self.clock),
+            guard,
+        )?)
     }
 
     /// Has another key sign the log from here on; one that does already, or a log that is not there, is left alone. Blocking.

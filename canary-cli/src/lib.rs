@@ -6,6 +6,7 @@ mod commands;
 mod decisions;
 pub mod environment;
 pub mod error;
+mod known;
 mod probes;
 mod program;
 pub mod render;

@@ -15,6 +15,7 @@ use canary_notify::{
 
 use crate::commands::Context;
 use crate::error::{CommandError, ErrorKind, chain};
+use crate::known;
 use crate::render::{Screen, line};
 use crate::settings::{Key, Settings};
 use crate::telemetry::Metrics;
@@ -203,7 +204,7 @@ fn config(cx: &Context<'_>) -> NotifyConfig {
             _ => Choice::All,
         },
         hold_after: settings.notify.hold_after,
-        ledger: Some(cx.service_directory().join("notified.json")),
+        ledger: Some(known::cursors(settings)),
         ..NotifyConfig::new(about)
     }
 }

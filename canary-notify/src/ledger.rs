@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use canary_core::journal::Anchor;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::{Kind, Notice};
@@ -30,6 +31,9 @@ struct Cursors {
     next: BTreeMap<String, u64>,
     /// Notices without a record, oldest first.
     held: Vec<Held>,
+    /// The last record that any receiver was told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<Anchor>,
 }
 
 /// A notice without a record, and who does not have it yet.
@@ -64,7 +68,11 @@ impl Ledger {
 
     /// As [`Self::open`], and writes nothing, now or later.
     pub(crate) fn look(path: Option<&Path>, log: &str, next: u64, names: &[&'static str]) -> Self {
-        let mut file = path.and_then(read).filter(|file| is_of(file, log)).unwrap_or_default();
+        let before = path.and_then(read);
+        let anchor = before.as_ref().and_then(|file| file.anchor.clone());
+        let mut file = before.filter(|file| is_of(file, log)).unwrap_or_default();
+        // Where the journal is not there any more, what was told of it is all that is known.
+        file.anchor = anchor.filter(|anchor| log.is_empty() || anchor.log == log);
         (file.v, file.log) = (VERSION, log.to_owned());
         for name in names {
             file.next.entry((*name).to_owned()).or_insert(next);
@@ -110,6 +118,10 @@ impl Ledger {
             if let Some(seq) = notice.seq() {
                 let cursor = file.next.entry(name.to_owned()).or_insert(seq);
                 *cursor = (seq + 1).max(*cursor);
+                let later = |anchor: &&Anchor| file.anchor.as_ref().is_none_or(|last| last.seq < anchor.seq);
+                if let Some(anchor) = notice.anchor.as_ref().filter(later).cloned() {
+                    file.anchor = Some(anchor);
+                }
             } else {
                 for held in file.held.iter_mut().filter(|held| held.notice.id == notice.id) {
                     held.receivers.retain(|one| one != name);
@@ -134,6 +146,15 @@ impl Ledger {
     }
 }
 
+/// The last record that receivers were told of, by the file in which [`NotifyConfig::ledger`] keeps how far they got; `None` when they were told of none, or
+/// there is no such file. It was on disk before anybody was told: a journal that does not have it was cut, or is another.
+///
+/// [`NotifyConfig::ledger`]: crate::NotifyConfig::ledger
+#[must_use]
+pub fn last_told(ledger: &Path) -> Option<Anchor> {
+    read(ledger)?.anchor
+}
+
 /// Whether a file is about the journal `log`, which may just have begun.
 fn is_of(file: &Cursors, log: &str) -> bool {
     file.log == log || file.log.is_empty()
@@ -146,7 +167,7 @@ fn read(path: &Path) -> Option<Cursors> {
     }
     let before: Before = serde_json::from_slice(&bytes).ok()?;
     let next = before.delivered.into_iter().map(|(name, last)| (name, last.saturating_add(1))).collect();
-    Some(Cursors { v: VERSION, log: before.log, next, held: Vec::new() })
+    Some(Cursors { v: VERSION, log: before.log, next, held: Vec::new(), anchor: None })
 }
 
 /// Synced before it takes the name, so that no crash leaves a file that is cut.
@@ -164,7 +185,28 @@ mod tests {
     use crate::testing;
 
     fn told(seq: u64) -> Notice {
-        Notice { id: format!("r-{seq}"), ..testing::ended() }
+        let anchor = testing::ended().anchor.map(|anchor| Anchor { seq, ..anchor });
+        Notice { id: format!("r-{seq}"), anchor, ..testing::ended() }
+    }
+
+    #[test]
+    fn the_last_record_that_anybody_was_told_of_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notified.json");
+        assert_eq!(last_told(&path), None);
+        let log = told(0).anchor.unwrap().log;
+        let ledger = Ledger::open(Some(path.clone()), &log, 7, &["webhook", "slack"]);
+        assert_eq!(last_told(&path), None, "nobody was told of anything");
+        for (name, seq) in [("webhook", 7), ("slack", 12), ("webhook", 9)] {
+            ledger.settled(name, &told(seq));
+        }
+        let lost = Notice { recorded: false, anchor: None, ..told(13) };
+        ledger.settled("slack", &lost);
+        drop(ledger);
+        for (log, known) in [(log.as_str(), true), ("", true), ("other", false)] {
+            Ledger::open(Some(path.clone()), log, 20, &["webhook", "slack"]);
+            assert_eq!(last_told(&path), told(12).anchor.filter(|_| known), "journal {log:?}");
+        }
     }
 
     #[test]

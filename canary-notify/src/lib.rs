@@ -24,6 +24,7 @@ mod testing;
 pub use config::{About, Choice, NotifyConfig, RetrySchedule};
 pub use courier::{Courier, Undelivered, post};
 pub use delivery::{DeliveryError, Report};
+pub use ledger::last_told;
 pub use notice::{Importance, Kind, Notice};
 pub use notifier::Notifier;
 pub use secret::Secret;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use canary_core::fleet::Digest;
 use canary_core::journal::{
-    Decided, Decision, Entry, FileJournal, Head, Known, Line, Mark, RolloutId, Ruling, Seal, Tree, Writer,
+    Decided, Decision, Entry, FileJournal, Guard, Head, Known, Line, Mark, RolloutId, Seal, Tree, Writer,
     head_path,
 };
 use canary_core::time::Timestamp;
@@ -34,9 +34,15 @@ fn key(byte: u8) -> Fingerprint {
 }
 
 fn open(path: &Path, byte: u8) -> Result<FileJournal, JournalError> {
+    guarded(path, byte, Vec::new())
+}
+
+/// As [`open`], by a writer that knows something of the journal from elsewhere.
+fn guarded(path: &Path, byte: u8, known: Vec<Mark>) -> Result<FileJournal, JournalError> {
     let writer =
         Writer { pid: std::process::id(), host: "h".into(), actor: "anna".into(), engine: "0".into() };
-    FileJournal::open_sealed(path, &writer, [byte; 16], clock(), seal(byte))
+    let guard = Guard { known, ..Guard::new(seal(byte)) };
+    FileJournal::open_guarded(path, &writer, [byte; 16], clock(), guard)
 }
 
 /// What journals hold that are attacked, each by its file's name: rollouts and decisions.
@@ -49,38 +55,11 @@ fn refused(i: usize) -> Entry {
 }
 
 fn decided(i: usize) -> Entry {
-    let ruling = Ruling {
-        at_ms: 1_795_357_930_000 + i as u64,
-        version: Some("v2.14.3".to_owned()),
-        percentage: Some(10),
-        policy_sha256: Digest::of(b"policy"),
-        decision: Decision::Halt,
-        score_ppm: None,
-        lo_ppm: 949_000,
-        hi_ppm: 981_000,
-        threshold_ppm: 950_000,
-        tenants: 187,
-        breached: 1,
-        unknown: 3,
-        gaps: [("stale".to_owned(), 3)].into(),
-        worst: Vec::new(),
-        reasons: vec!["may_be_too_low".to_owned()],
-        sources: Vec::new(),
-    };
     Entry::Decided(Box::new(Decided {
         execution: format!("round-{i}"),
-        rollout: None,
-        artifact: None,
-        ruling,
-        policy_file_sha256: Digest::of(b"the policy's file"),
-        policy_commit: None,
         evidence_sha256: Digest::of(&i.to_be_bytes()),
-        supersedes: None,
-        actor: "anna".to_owned(),
         reason: Some(format!("reason {i}")),
-        host: "h".to_owned(),
-        pid: 1,
-        engine: "0".to_owned(),
+        ..canary_testkit::decided(Decision::Halt)
     }))
 }
 
@@ -276,32 +255,6 @@ async fn what_each_measure_finds() {
     }
 }
 
-/// What a writer does that finds what an attacker left: it goes on, or it refuses and changes nothing.
-#[tokio::test]
-async fn a_writer_refuses_what_was_signed_otherwise() {
-    for (attack, journals) in (0..12).flat_map(|attack| JOURNALS.map(|journals| (attack, journals))) {
-        let site = site(journals).await;
-        let (name, (lines, head), finds) = attacks(&site).swap_remove(attack);
-        if lines.is_empty() {
-            fs::remove_file(&site.path).unwrap();
-        } else {
-            fs::write(&site.path, lines.concat()).unwrap();
-        }
-        match &head {
-            Some(head) => fs::write(head_path(&site.path), head).unwrap(),
-            None => fs::remove_file(head_path(&site.path)).unwrap(),
-        }
-        let before = (fs::read(&site.path).ok(), fs::read(head_path(&site.path)).ok());
-        let opened = open(&site.path, 1);
-        // Without the file and its head there is nothing that could be held against anything.
-        let refused = finds[3] && name != "delete both";
-        assert_eq!(opened.is_err(), refused, "{name}: {:?}", opened.err());
-        if refused {
-            assert_eq!((fs::read(&site.path).ok(), fs::read(head_path(&site.path)).ok()), before, "{name}");
-        }
-    }
-}
-
 /// Every byte of a record of decisions that is flipped is found; of a last record that is cut at any byte nobody goes on, since each decision
 /// is signed at once.
 #[tokio::test]
@@ -332,3 +285,5 @@ async fn every_flip_and_every_cut_of_decisions_is_found() {
     assert!(verify(&path, &[], Some(key(1))).unwrap().is_ok());
     drop(open(&path, 1).unwrap());
 }
+
+mod writers;

@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::Context;
 use super::status::in_use;
+use crate::decisions::DecisionLog;
 use crate::error::{CommandError, ErrorKind};
+use crate::known::Elsewhere;
 use crate::render::{line, table, words};
 use crate::settings::SETTINGS;
 use crate::telling;
@@ -97,6 +99,10 @@ fn local(cx: &Context<'_>) -> Vec<Check> {
     let mut checks = vec![Check::ok("settings", detail)];
     checks.extend(cx.settings.layers.warnings.iter().map(|warning| Check::warn("settings", warning)));
     checks.push(journal(cx));
+    // A journal that cannot be read was told of just now.
+    let records = cx.read_journal().map(|journal| journal.records).unwrap_or_default();
+    checks.extend(Elsewhere::of_rollouts(&cx.settings).check("journal", &records));
+    checks.extend(DecisionLog::of(&cx.settings).check());
     checks
 }
 

@@ -15,6 +15,7 @@ use super::{Context, random};
 use crate::backend::haproxy_incus;
 use crate::decisions::next_key;
 use crate::error::{CommandError, ErrorKind, chain};
+use crate::known::{self, Elsewhere};
 use crate::settings::Key;
 
 /// How long a journal that another process writes is waited for.
@@ -87,13 +88,21 @@ impl Context<'_> {
         clock: &Arc<dyn Clock>,
     ) -> Result<Result<FileJournal, JournalError>, CommandError> {
         let open = |key: SigningKey| {
-            let (seal, clock) = (Arc::new(Ed25519Seal::new(key)), Arc::clone(clock));
-            Ok::<_, CommandError>(FileJournal::open_sealed(
+            let guard = Elsewhere::of_rollouts(&self.settings).guard(Arc::new(Ed25519Seal::new(key)));
+            let guard = guard.map_err(|why| {
+                CommandError::new(
+                    ErrorKind::Refused,
+                    why,
+                    "let this user read it; if it is no head, keep it as evidence and find out who wrote it",
+                )
+            })?;
+            let (random, clock) = (random::<16>()?, Arc::clone(clock));
+            Ok::<_, CommandError>(FileJournal::open_guarded(
                 self.journal_path(),
                 writer,
-                random::<16>()?,
+                random,
                 clock,
-                seal,
+                guard,
             ))
         };
         let path = &self.settings.signing_key_file;
@@ -176,6 +185,9 @@ pub(super) fn explain(error: &JournalError) -> CommandError {
             ErrorKind::Damaged,
             "compare it with its anchors (`canary-cli log verify --anchor FILE`); keep both files as evidence, move them aside together, see with `canary-cli status` what is where",
         ),
+        JournalError::Anchor { by, .. } => {
+            return CommandError::new(ErrorKind::Damaged, chain(error), known::hint(by));
+        }
         _ => (ErrorKind::Refused, ""),
     };
     CommandError::new(kind, chain(error), hint)

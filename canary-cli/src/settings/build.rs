@@ -75,6 +75,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             shadow_role: layers.text(Key::MigrationsShadowRole),
             accepts_proof: layers.text(Key::MigrationsProof).as_deref() == Some("accept"),
         },
+        head_copies: path(Key::HeadCopies),
         signing_key_file: path(Key::SigningKeyFile).unwrap_or_else(|| service_dir.join("signing.key")),
         state_dir,
         actor: layers.text(Key::Actor).given(),

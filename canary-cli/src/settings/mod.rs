@@ -94,6 +94,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// The key that signs the journal's head.
     pub signing_key_file: PathBuf,
+    /// Where the journals' heads are kept as well.
+    pub head_copies: Option<PathBuf>,
     /// Who is responsible.
     pub actor: String,
     /// Why the change is made.

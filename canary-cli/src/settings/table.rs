@@ -419,6 +419,8 @@ settings! {
     /// The key that signs the journal's head: Ed25519, PKCS #8 in PEM; made when it is not there.
     SigningKeyFile = "state.signing_key_file", "CANARY_SIGNING_KEY_FILE", "signing-key-file", Kind::File,
         Computed("signing.key, in the service's own directory in state.dir");
+    /// A directory where the journals' heads are kept as well: a journal that is not as its copy knows it is refused.
+    HeadCopies = "state.head_copies", "CANARY_HEAD_COPIES", "head-copies", Kind::File, Unset;
 
     /// For how long a call that can succeed later is tried again.
     RetryBudget = "retry.budget", "CANARY_RETRY_BUDGET", "retry-budget", time(Duration::ZERO, HOUR), Time(defaults::RETRY_BUDGET);

@@ -200,3 +200,28 @@ fn metrics_and_log_show_the_engine_itself() {
         told(&output)
     );
 }
+
+/// What receivers were told of is known: the journal is not begun anew because somebody deleted it with its head.
+#[test]
+fn a_journal_that_receivers_were_told_of_is_not_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, seen) = receiver(true);
+    let run = || program(dir.path(), &["run"]).env("CANARY_NOTIFY_WEBHOOK_URL", &url).output().unwrap();
+    assert_eq!(run().status.code(), Some(10), "nothing answers");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    let file = |name: &str| dir.path().join("state/api_pool").join(name);
+    let kept = ["journal.jsonl", "journal.head"].map(|name| (file(name), std::fs::read(file(name)).unwrap()));
+    kept.iter().for_each(|(path, _)| std::fs::remove_file(path).unwrap());
+    let refused = run();
+    let text = told(&refused);
+    assert_eq!(refused.status.code(), Some(40), "{text}");
+    assert!(text.contains("it is gone: ") && text.contains("notified.json knows its record"), "{text}");
+    assert!(!file("journal.jsonl").exists(), "it was begun anew");
+    kept.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    assert_eq!(run().status.code(), Some(10), "it is there again");
+    // Put away on purpose, with all that is known of it.
+    for name in ["journal.jsonl", "journal.head", "notified.json"] {
+        std::fs::rename(file(name), dir.path().join(name)).unwrap();
+    }
+    assert_eq!(run().status.code(), Some(10), "a new one begins");
+}

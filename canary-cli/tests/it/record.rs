@@ -170,6 +170,50 @@ fn an_anchor_shows_an_older_journal_that_was_put_back() {
     assert_eq!(python(&site.journal(), &[seq, hash]).0, 1);
 }
 
+/// Whoever deletes or sets back everything beside the journal does not reach the copy of its head.
+#[test]
+fn a_copy_of_the_head_shows_a_journal_that_was_deleted_or_set_back() {
+    let site = Site::new(1);
+    let elsewhere = site.0.path().join("elsewhere");
+    let copied = |arguments: &[&str]| {
+        let output = site.command(arguments).env("CANARY_HEAD_COPIES", &elsewhere).output().unwrap();
+        (code(&output), text(&output.stdout) + &text(&output.stderr))
+    };
+    let files = [site.journal(), site.file("journal.head")];
+    let read = || files.each_ref().map(|file| fs::read(file).unwrap());
+    let write =
+        |all: &[Vec<u8>; 2]| files.iter().zip(all).for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
+    let (_, doctor) = (0, text(&site.canary(&["doctor"]).stdout));
+    assert!(doctor.contains("nothing is known of it beyond its own files"), "{doctor}");
+    assert!(copied(&["doctor"]).1.contains("is no directory: no head is copied there"));
+    fs::create_dir(&elsewhere).unwrap();
+    assert_eq!(copied(&["run"]).0, 10, "nothing answers");
+    let early = read();
+    assert_eq!(fs::read(elsewhere.join("api_pool-journal.head")).unwrap(), early[1]);
+    assert_eq!(copied(&["run"]).0, 10, "nothing answers");
+    let late = read();
+
+    write(&early);
+    let (code, said) = copied(&["run"]);
+    assert!(
+        code == 40
+            && said.contains("it ends with record ")
+            && said.contains("keep what is there as evidence"),
+        "{said}"
+    );
+    assert_eq!(read(), early, "it was written to");
+    files.iter().for_each(|file| fs::remove_file(file).unwrap());
+    let (code, said) = copied(&["run"]);
+    assert!(code == 40 && said.contains("it is gone: ") && said.contains("api_pool-journal.head"), "{said}");
+    assert!(!site.journal().exists(), "it was begun anew");
+    write(&late);
+    assert_eq!(copied(&["run"]).0, 10, "it is as new as its copy");
+    assert!(copied(&["doctor"]).1.contains("api_pool-journal.head knows record "));
+    fs::write(elsewhere.join("api_pool-journal.head"), "no head").unwrap();
+    let (code, said) = copied(&["run"]);
+    assert!(code == 10 && said.contains("has no anchor") && said.contains("state.head_copies"), "{said}");
+}
+
 #[test]
 fn a_key_is_replaced_and_a_killed_replacement_finished() {
     let site = Site::new(1);

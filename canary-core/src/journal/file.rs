@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::lease::Lease;
 use super::sealing::{Sealing, head_path};
-use super::{Chain, Entry, Handover, Record, Seal, parse_line};
+use super::{Chain, Entry, Guard, Handover, Record, Seal, parse_line};
 use crate::time::Timestamp;
 use crate::traits::{Clock, Journal, JournalError};
 
@@ -124,7 +124,21 @@ impl FileJournal {
         clock: Arc<dyn Clock>,
         seal: Arc<dyn Seal>,
     ) -> Result<Self, JournalError> {
-        Self::open_with(path.into(), writer, random, clock, Some(seal))
+        Self::open_with(path.into(), writer, random, clock, Some(Guard::new(seal)))
+    }
+
+    /// The same, held against what is known of the journal from elsewhere as well.
+    ///
+    /// # Errors
+    /// Also [`JournalError::Anchor`], when the journal is otherwise than it is known, or gone. Nothing was changed then.
+    pub fn open_guarded(
+        path: impl Into<PathBuf>,
+        writer: &Writer,
+        random: [u8; 16],
+        clock: Arc<dyn Clock>,
+        guard: Guard,
+    ) -> Result<Self, JournalError> {
+        Self::open_with(path.into(), writer, random, clock, Some(guard))
     }
 
     fn open_with(
@@ -132,15 +146,19 @@ impl FileJournal {
         writer: &Writer,
         random: [u8; 16],
         clock: Arc<dyn Clock>,
-        seal: Option<Arc<dyn Seal>>,
+        guard: Option<Guard>,
     ) -> Result<Self, JournalError> {
-        if seal.is_some() && !path.exists() && head_path(&path).exists() {
-            let why = format!("it is gone, its signed head {} is not", head_path(&path).display());
-            return Err(JournalError::Head { path: path.display().to_string(), why });
+        if let Some(guard) = guard.as_ref().filter(|_| !path.exists()) {
+            if head_path(&path).exists() {
+                let why = format!("it is gone, its signed head {} is not", head_path(&path).display());
+                return Err(JournalError::Head { path: path.display().to_string(), why });
+            }
+            guard.hold(&path, &[])?;
         }
         let file = open_locked(&path)?;
         let (journal, whole) = read_from(&path, &file)?;
-        let sealing = seal.map(|seal| Sealing::open(&path, &journal.records, seal)).transpose()?;
+        guard.as_ref().map_or(Ok(()), |guard| guard.hold(&path, &journal.records))?;
+        let sealing = guard.map(|guard| Sealing::open(&path, &journal.records, guard)).transpose()?;
         let chain = journal.records.last().map_or_else(|| Chain::new(random), Chain::after);
         let new = journal.records.is_empty();
         let lease = Lease::take(&path, writer, clock.now(), last_token(&journal.records))?;

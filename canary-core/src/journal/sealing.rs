@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{io_error, sync_directory};
-use super::{Entry, Record, Tree};
+use super::{Entry, Guard, Record, Tree};
 use crate::fleet::Digest;
 use crate::traits::JournalError;
 
@@ -55,6 +55,8 @@ fn key_of(records: &[Record], size: u64) -> Option<&str> {
 /// The head of an open journal.
 pub(super) struct Sealing {
     path: PathBuf,
+    /// Where the head is written to as well.
+    copy: Option<PathBuf>,
     pub(super) seal: Arc<dyn Seal>,
     tree: Tree,
     /// How many records the head in the file is over.
@@ -71,11 +73,8 @@ impl Sealing {
     ///
     /// # Errors
     /// [`JournalError::Head`] when records that were signed are not there, or others, or the head is missing or not our key's.
-    pub(super) fn open(
-        journal: &Path,
-        records: &[Record],
-        seal: Arc<dyn Seal>,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn open(journal: &Path, records: &[Record], guard: Guard) -> Result<Self, JournalError> {
+        let Guard { seal, copy, .. } = guard;
         let path = head_path(journal);
         let refuse = |why| JournalError::Head { path: journal.display().to_string(), why };
         let text = match fs::read_to_string(&path) {
@@ -87,7 +86,7 @@ impl Sealing {
         if let Some(key) = key.filter(|key| *key != seal.key()) {
             return Err(refuse(format!("its heads are signed with the key {key}, not with {}", seal.key())));
         }
-        let mut sealing = Self { path, seal, tree: Tree::default(), signed: 0, named: key.is_some() };
+        let mut sealing = Self { path, copy, seal, tree: Tree::default(), signed: 0, named: key.is_some() };
         let Some(text) = text else {
             if sealing.named {
                 return Err(refuse(format!("its signed head {} is missing", sealing.path.display())));
@@ -131,19 +130,28 @@ impl Sealing {
 
     /// Signs the head anew, if there is anything new. Replaced in one piece: whoever reads it finds the one before or this one.
     pub(super) fn write(&mut self, log: &str) -> Result<(), JournalError> {
-        if self.signed == self.tree.size() && self.path.exists() {
+        let there = self.path.exists() && self.copy.as_ref().is_none_or(|copy| copy.exists());
+        if self.signed == self.tree.size() && there {
             return Ok(());
         }
         let head = Head { log: log.to_owned(), size: self.tree.size(), root: self.tree.root() };
-        let part = self.path.with_extension("head-part");
-        File::create(&part)
-            .and_then(|mut file| {
-                file.write_all(self.seal.sign(&head).as_bytes()).and_then(|()| file.sync_all())
-            })
-            .and_then(|()| fs::rename(&part, &self.path))
-            .map_err(|e| io_error("write", &self.path, e))?;
-        sync_directory(&self.path)?;
+        let text = self.seal.sign(&head);
+        replace(&self.path, &text)?;
         self.signed = head.size;
+        if let Some(Err(error)) = self.copy.as_ref().map(|copy| replace(copy, &text)) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the copy of the journal's head stays as it was");
+        }
         Ok(())
     }
+}
+
+/// Writes a head durably and in one piece.
+fn replace(path: &Path, text: &str) -> Result<(), JournalError> {
+    let part = path.with_extension("head-part");
+    File::create(&part)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(|e| io_error("write", path, e))?;
+    sync_directory(path)
 }

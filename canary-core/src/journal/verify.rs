@@ -148,7 +148,8 @@ impl Verifier {
         }
         self.tree.push(&line.hash);
         for mark in self.marks.remove(&line.seq).unwrap_or_default() {
-            met(&mark, &chain, &line, &self.tree).map_err(|why| of_line(self, why))?;
+            let met = Met { log: chain.log(), hash: &line.hash, tree: &self.tree };
+            met.is(&mark).map_err(|why| of_line(self, why))?;
             self.met += 1;
         }
         let (first, last) = self.span.unwrap_or((line.time, line.time));
@@ -182,21 +183,34 @@ impl Verifier {
     }
 }
 
-/// Holds a mark against its record.
-fn met(mark: &Mark, chain: &Chain, line: &Line<'_>, tree: &Tree) -> Result<(), String> {
-    if let Some(log) = mark.log.as_ref().filter(|log| *log != chain.log()) {
-        return Err(format!("this is journal {}, {} is about journal {log}", chain.log(), mark.by));
-    }
-    match mark.known {
-        Known::Hash(hash) if hash != line.hash => {
-            Err(format!("{} knows it with the hash {hash}: it was replaced", mark.by))
+/// What is there of a record that something is known of.
+pub(super) struct Met<'a> {
+    pub(super) log: &'a str,
+    pub(super) hash: &'a Digest,
+    /// Over all records up to it; looked at where its root is known.
+    pub(super) tree: &'a Tree,
+}
+
+impl Met<'_> {
+    /// Holds it against a mark.
+    ///
+    /// # Errors
+    /// What is otherwise.
+    pub(super) fn is(&self, mark: &Mark) -> Result<(), String> {
+        if let Some(log) = mark.log.as_ref().filter(|log| *log != self.log) {
+            return Err(format!("this is journal {}, {} is about journal {log}", self.log, mark.by));
         }
-        Known::Root(root) if root != tree.root() => Err(format!(
-            "{} knows the {} records up to it by another root: one of them was replaced",
-            mark.by,
-            tree.size()
-        )),
-        _ => Ok(()),
+        match mark.known {
+            Known::Hash(hash) if hash != *self.hash => {
+                Err(format!("{} knows it with the hash {hash}: it was replaced", mark.by))
+            }
+            Known::Root(root) if root != self.tree.root() => Err(format!(
+                "{} knows the {} records up to it by another root: one of them was replaced",
+                mark.by,
+                self.tree.size()
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -55,6 +55,16 @@ pub enum JournalError {
         /// What does not hold.
         why: String,
     },
+    /// The journal is not the one that is known from elsewhere.
+    #[error("{path}: {why}")]
+    Anchor {
+        /// The journal.
+        path: String,
+        /// What does not hold.
+        why: String,
+        /// What knows it otherwise.
+        by: String,
+    },
     /// The record cannot be written in the journal's form.
     #[error("a record cannot be written: {0}")]
     Form(String),
