@@ -49,6 +49,12 @@ bench-rounds: ## Rounds of many tenants to a decision on disk, grouped beside a 
 bench-probes: ## Probes of many tenants: a sliding window beside batches that wait for their slowest.
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-probes
 
+.PHONY: bench-containers
+bench-containers: ## 500 tenants probed in 25 containers of a Docker Engine of its own; needs root and dockerd.
+	nice $(CARGO) build -q --release -p canary-bench --bin bench-probes -p canary-probe --lib
+	scripts/probe $(or $(CARGO_TARGET_DIR),target)/release/canary-probe-static release $(or $(CARGO_TARGET_DIR),target)/release/libcanary_probe.rlib
+	$(or $(CARGO_TARGET_DIR),target)/release/bench-probes $(or $(CARGO_TARGET_DIR),target)/release/canary-probe-static
+
 .PHONY: bench-gate
 bench-gate: ## The static gate: many new migrations, then one file of rows in several sizes. FILES=1000
 	nice $(CARGO) run -q --release -p canary-bench --bin bench-gate -- $(or $(FILES),1000)

@@ -112,8 +112,8 @@ pub fn command() -> Command {
             |name, about| with_settings(name, about, live),
         ))
         .subcommand(commands::tenants::command(
-            |name, about| with_settings(name, about, |_| false),
-            |name, about| with_settings(name, about, journal),
+            |name, about| with_settings(name, about, |s| name == "probe" && s.section() == "probes"),
+            |name, about| with_settings(name, about, |s| s.section() == "probes" || journal(s)),
         ))
         .subcommand(commands::simulate::arguments(with_settings(
             "simulate",

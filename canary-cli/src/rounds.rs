@@ -9,7 +9,8 @@ use canary_datadog::{DatadogTenants, Keys, Site};
 use canary_prom::PrometheusTenants;
 use canary_tenants::evidence::{Before, Evidence};
 use canary_tenants::policy::{KeysFrom, Policy, PolicyFile, Source, SourceKind};
-use canary_tenants::source::{SourceReply, TenantSource};
+use canary_tenants::probe::ProbeProgress;
+use canary_tenants::source::{SourceProgress, SourceReply, TenantSource};
 use tokio::task::JoinSet;
 
 use crate::environment::Variables;
@@ -20,6 +21,22 @@ use crate::probes::Probes;
 const LONGEST_TOKEN: u64 = 64 * 1024;
 /// What a source may take beyond the deadline that it was given, before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Hears how far a round is.
+pub(crate) trait RoundListener: ProbeProgress + SourceProgress {
+    /// It begins, with so many sources and probes.
+    fn begun(&self, sources: usize, probes: usize) {
+        let _ = (sources, probes);
+    }
+
+    /// A source has answered everything, or will not.
+    fn answered(&self, reply: &SourceReply) {
+        let _ = reply;
+    }
+}
+
+/// Nobody listens.
+impl RoundListener for () {}
 
 /// What a round is about.
 #[derive(Debug, Clone)]
@@ -122,30 +139,31 @@ fn token(path: &Path) -> Result<String, String> {
     }
 }
 
-/// Asks every source and every tenant's own endpoint at once; a source that does not answer in time, or breaks, is down. `note` hears how far it is.
+/// Asks every source and every tenant's own endpoint at once; a source that does not answer in time, or breaks, is down.
 pub(crate) async fn measured(
     policy: &Policy,
     sources: &[Arc<dyn TenantSource>],
     probes: &Probes,
     question: &Question,
-    note: impl Fn(&str),
+    listener: Arc<dyn RoundListener>,
 ) -> Evidence {
+    let mut probing = probes.round(policy, &question.at.to_string());
+    probing.deadline = probing.deadline.min(question.limit);
+    listener.begun(sources.len(), probing.len());
     let mut asking = JoinSet::new();
     for (i, source) in sources.iter().enumerate() {
         let Some(described) = policy.file.sources.get(i) else { continue };
         let ask = policy.ask(described, question.at, question.version.as_deref(), question.limit);
-        let source = Arc::clone(source);
+        let (source, listener) = (Arc::clone(source), Arc::clone(&listener));
         asking.spawn(async move {
             let limit = ask.limit + GRACE;
-            let read = tokio::time::timeout(limit, source.read(&ask)).await;
+            let read = tokio::time::timeout(limit, source.read(&ask, listener.as_ref())).await;
             let late = |_| SourceReply::down(format!("no answer within {} s", limit.as_secs_f64()));
             (i, read.unwrap_or_else(late))
         });
     }
-    let id = question.at.to_string();
-    let probed = probes.ask(policy, &id, question.limit);
-    let answered = replies(asking, policy, sources.len(), note);
-    let (replies, probes) = tokio::join!(answered, probed);
+    let answered = replies(asking, sources.len(), listener.as_ref());
+    let (replies, results) = tokio::join!(answered, probes.ask(&probing, listener.as_ref()));
     let broken = || SourceReply::down("the reading of it broke off: a bug in canary");
     let named = sources.iter().zip(replies);
     Evidence {
@@ -157,28 +175,24 @@ pub(crate) async fn measured(
         sources: named
             .map(|(source, reply)| (source.name().to_owned(), reply.unwrap_or_else(broken)))
             .collect(),
-        probes,
+        probes: results,
+        probes_by: (!probing.is_empty()).then(|| probes.by()),
     }
 }
 
 /// The answers as they come, in the order of the sources.
 async fn replies(
     mut asking: JoinSet<(usize, SourceReply)>,
-    policy: &Policy,
     sources: usize,
-    note: impl Fn(&str),
+    listener: &dyn RoundListener,
 ) -> Vec<Option<SourceReply>> {
     let mut replies: Vec<Option<SourceReply>> = vec![None; sources];
-    let mut tenants = 0;
-    note(&format!("asks {} source(s) for {} tenant(s)", sources, policy.tenants.len()));
     while let Some(ended) = asking.join_next().await {
         let Ok((i, reply)) = ended else { continue };
-        tenants += reply.found.len();
+        listener.answered(&reply);
         if let Some(slot) = replies.get_mut(i) {
             *slot = Some(reply);
         }
-        let answered = replies.iter().flatten().count();
-        note(&format!("{answered} of {} source(s) answered, with {tenants} tenant(s)", sources));
     }
     replies
 }

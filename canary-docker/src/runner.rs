@@ -63,8 +63,8 @@ impl DockerProbes {
         containers: &Containers<'_>,
         round: &ProbeRound,
         progress: &dyn ProbeProgress,
+        deadline: Instant,
     ) -> Vec<ProbeResult> {
-        let deadline = Instant::now() + round.deadline;
         let size = round.batches.iter().map(|batch| batch.in_flight).max().unwrap_or(1).max(1);
         let most = (round.in_flight / size).clamp(1, self.settings.containers.max(1));
         let mut breaker = Breaker::default();
@@ -102,15 +102,17 @@ impl fmt::Display for DockerProbes {
 #[async_trait]
 impl ProbeRunner for DockerProbes {
     async fn run(&self, round: &ProbeRound, progress: &dyn ProbeProgress) -> Vec<ProbeResult> {
-        let (docker, image) = match self.ready().await {
-            Ok(ready) => ready,
-            Err(why) => return round.complete(Vec::new(), &why),
+        let deadline = Instant::now() + round.deadline;
+        let late = format!("the round's deadline of {} s has passed", round.deadline.as_secs());
+        let (docker, image) = match timeout_at(deadline, self.ready()).await {
+            Ok(Ok(ready)) => ready,
+            Ok(Err(why)) => return round.complete(Vec::new(), &why),
+            Err(_) => return round.complete(Vec::new(), &late),
         };
         let prepared = self.prepared(round).await;
         let containers =
             Containers { docker: &docker, settings: &self.settings, image: &image, deadline: round.deadline };
-        let results = self.window(&containers, &prepared, progress).await;
-        let late = format!("the round's deadline of {} s has passed", round.deadline.as_secs());
+        let results = self.window(&containers, &prepared, progress, deadline).await;
         // A deadline leaves containers behind. What cannot be removed now is removed at the next start.
         let _ = clear(&docker, &round.id).await;
         round.complete(results, &late)

@@ -70,17 +70,7 @@ mod tests {
         let matches =
             [("/status", Value::from("ok")), ("/n/0", 1.into()), ("/up", true.into()), ("/err", Value::Null)];
         let matches = matches.map(|(pointer, value)| BodyMatch { pointer: pointer.to_owned(), value });
-        let check = ProbeCheck {
-            expect: vec![200, 204],
-            body: matches.to_vec(),
-            timeout_us: 1,
-            tries: 1,
-            budget_us: 1,
-            base_us: 0,
-            cap_us: 0,
-            spread_us: 0,
-            ca_pem: None,
-        };
+        let check = ProbeCheck { expect: vec![200, 204], body: matches.to_vec(), ..ProbeCheck::default() };
         let body = body.map(|body| body.as_bytes().to_vec());
         judge(&Answer { status, body, took }, &check, 1_500)
     }

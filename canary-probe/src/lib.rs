@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod line;
 mod program;
 mod request;
 mod resolve;

@@ -30,13 +30,20 @@ pub enum Ended {
 }
 
 /// Runs the program with its arguments (without its own name); what is wrong with them goes to `errors`.
-pub async fn program(
+///
+/// Makes a runtime of its own: a program of it needs this crate alone.
+pub fn program(
     arguments: impl IntoIterator<Item = OsString>,
     input: impl BufRead,
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> Ended {
-    match whole(arguments.into_iter().collect(), input, output).await {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let ran = match runtime {
+        Ok(runtime) => runtime.block_on(whole(arguments.into_iter().collect(), input, output)),
+        Err(why) => Err(format!("the system gives no events: {why}")),
+    };
+    match ran {
         Ok(tally) if tally.count == tally.healthy => Ended::Healthy,
         Ok(_) => Ended::NotHealthy,
         Err(why) => {

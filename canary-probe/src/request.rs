@@ -1,42 +1,33 @@
-//! One try: connect, ask, read, each within the one deadline.
+//! One try: connect or go on with a connection that stands, ask, read, each within the one deadline.
 
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use canary_tenants::probe::{Endpoint, MAX_BODY, ProbeCheck, ProbeTarget, Try, TryEnd};
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use canary_tenants::probe::{Endpoint, ProbeCheck, ProbeTarget, Try, TryEnd};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::answer::{Answer, judge};
+use crate::line::{Line, Lines, Way};
 use crate::resolve::{Resolve, addresses};
 use crate::trust::{Trust, meaning};
 
-/// The most bytes of an answer's head.
-const MAX_HEAD: usize = 64 * 1024;
-
-/// What every try needs.
+/// What every try of a round needs.
 #[derive(Debug)]
-pub(crate) struct Cx {
-    pub(crate) names: Arc<dyn Resolve>,
-    pub(crate) trust: Trust,
+pub(crate) struct Cx<'r> {
+    pub(crate) names: &'r dyn Resolve,
+    pub(crate) trust: &'r Trust,
+    pub(crate) lines: Lines,
 }
 
 /// Why there is no answer.
-struct Failed(TryEnd, String);
+pub(crate) struct Failed(pub(crate) TryEnd, pub(crate) String);
 
 /// How far a try got, so that what was slow is known when time runs out.
 #[derive(Default)]
@@ -59,45 +50,106 @@ impl Stage {
     }
 }
 
-/// Asks once, within `limit`.
-pub(crate) async fn attempt(cx: &Cx, check: &ProbeCheck, target: &ProbeTarget, limit: Duration) -> Try {
+/// Asks once, within `limit`; `again` where an earlier try of the tenant was not good.
+pub(crate) async fn attempt(
+    cx: &Cx<'_>,
+    check: &ProbeCheck,
+    target: &ProbeTarget,
+    limit: Duration,
+    again: bool,
+) -> Try {
     let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let begun = Instant::now();
-    let took = || u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let stage = Stage::default();
-    let asked =
-        timeout(limit, ask(cx, check, target, &stage)).await.unwrap_or_else(|_| Err(stage.out_of_time()));
-    let took_us = took();
-    let (status, end, error) = match asked {
-        Ok((status, body)) => {
-            let answer = Answer { status, body, took: took_us };
+    let asked = timeout(limit, ask(cx, check, target, &stage, limit / 2, again)).await;
+    let (status, end, error, took_us) = match asked.unwrap_or_else(|_| Err(stage.out_of_time())) {
+        Ok(answer) => {
             let (end, why) = judge(&answer, check, target.limit_us);
-            (Some(status), end, why)
+            (Some(answer.status), end, why, answer.took)
         }
-        Err(Failed(end, why)) => (None, end, Some(why)),
+        Err(Failed(end, why)) => {
+            (None, end, Some(why), u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX))
+        }
     };
     Try { at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX), end, error, status, took_us }
 }
 
-type Asked = Result<(u16, Option<Vec<u8>>), Failed>;
-
-async fn ask(cx: &Cx, check: &ProbeCheck, target: &ProbeTarget, stage: &Stage) -> Asked {
+/// An answer counts over whatever connection. That there is none counts over one of the try's own alone: it may be the connection
+/// that ended, or that nobody listens to any more. `patience` is for how long another one is not opened beside it.
+async fn ask(
+    cx: &Cx<'_>,
+    check: &ProbeCheck,
+    target: &ProbeTarget,
+    stage: &Stage,
+    patience: Duration,
+    again: bool,
+) -> Result<Answer, Failed> {
     let endpoint: Endpoint =
         target.url.parse().map_err(|why| Failed(TryEnd::Failed, format!("its URL cannot be used: {why}")))?;
-    let found = addresses(&endpoint, &target.addresses, cx.names.as_ref()).await;
-    let found = found.map_err(|why| Failed(TryEnd::Unresolved, why.to_string()))?;
-    stage.is(Stage::CONNECTING);
-    let stream = connect(&found).await?;
-    stage.is(Stage::CONNECTED);
-    if !endpoint.https {
-        return exchange(stream, &endpoint, !check.body.is_empty()).await;
+    let tls = match endpoint.https {
+        true => Some(cx.trust.config(&check.ca_pem).map_err(|why| Failed(TryEnd::Failed, why))?),
+        false => None,
+    };
+    let asking =
+        Asking { cx, way: Way::new(&endpoint, &target.addresses, tls), endpoint, check, target, stage };
+    let kept = if again { None } else { cx.lines.take(&asking.way) };
+    let Some(line) = kept else { return asking.anew().await };
+    let mut over = pin!(asking.over(line, Instant::now()));
+    let answered = tokio::select! {
+        biased;
+        answered = &mut over => Some(answered),
+        () = sleep(patience) => None,
+    };
+    match answered {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(_)) => asking.anew().await,
+        None => tokio::select! {
+            biased;
+            Ok(answer) = &mut over => Ok(answer),
+            answered = asking.anew() => answered,
+        },
     }
-    let config = cx.trust.config(check.ca_pem.as_ref()).map_err(|why| Failed(TryEnd::Failed, why))?;
-    let name = ServerName::try_from(endpoint.host.clone())
-        .map_err(|why| Failed(TryEnd::Failed, format!("{:?} is no name for TLS: {why}", endpoint.host)))?;
-    let stream = TlsConnector::from(config).connect(name, stream).await;
-    let stream = stream.map_err(|why| Failed(meaning(&why), format!("TLS: {why}")))?;
-    exchange(stream, &endpoint, !check.body.is_empty()).await
+}
+
+/// One tenant's request.
+struct Asking<'r> {
+    cx: &'r Cx<'r>,
+    way: Way,
+    endpoint: Endpoint,
+    check: &'r ProbeCheck,
+    target: &'r ProbeTarget,
+    stage: &'r Stage,
+}
+
+impl Asking<'_> {
+    /// Over a connection of its own.
+    async fn anew(&self) -> Result<Answer, Failed> {
+        let begun = Instant::now();
+        let found = addresses(&self.endpoint, &self.target.addresses, self.cx.names).await;
+        let found = found.map_err(|why| Failed(TryEnd::Unresolved, why.to_string()))?;
+        self.stage.is(Stage::CONNECTING);
+        let stream = connect(&found).await?;
+        self.stage.is(Stage::CONNECTED);
+        let line = match &self.way.tls {
+            None => Line::over(stream).await?,
+            Some(config) => {
+                let host = &self.endpoint.host;
+                let name = ServerName::try_from(host.clone())
+                    .map_err(|why| Failed(TryEnd::Failed, format!("{host:?} is no name for TLS: {why}")))?;
+                let stream = TlsConnector::from(config.clone()).connect(name, stream).await;
+                Line::over(stream.map_err(|why| Failed(meaning(&why), format!("TLS: {why}")))?).await?
+            }
+        };
+        self.over(line, begun).await
+    }
+
+    async fn over(&self, line: Line, begun: Instant) -> Result<Answer, Failed> {
+        let (answer, line) = line.ask(&self.endpoint, !self.check.body.is_empty(), begun).await?;
+        if let Some(line) = line {
+            self.cx.lines.keep(self.way.clone(), line);
+        }
+        Ok(answer)
+    }
 }
 
 /// Connects to the first address that takes it.
@@ -134,46 +186,8 @@ fn unreachable(why: &io::Error) -> TryEnd {
     }
 }
 
-/// One request over a connection of its own, which is closed after it: whether the service takes connections is asked, too.
-async fn exchange<S>(stream: S, endpoint: &Endpoint, whole: bool) -> Asked
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let broken = |why: hyper::Error| Failed(TryEnd::Broken, told(&why));
-    let request = Request::get(&endpoint.path)
-        .header(HOST, endpoint.authority())
-        .header(USER_AGENT, concat!("canary-probe/", env!("CARGO_PKG_VERSION")))
-        .header(ACCEPT, "*/*")
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|why| Failed(TryEnd::Failed, format!("its URL cannot be used: {why}")))?;
-    let made = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = made.map_err(broken)?;
-    let answer = async move {
-        let mut response = sender.send_request(request).await.map_err(broken)?;
-        let (mut body, mut long) = (Vec::new(), false);
-        while let Some(frame) = response.frame().await {
-            let frame = frame.map_err(broken)?;
-            body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
-            long = body.len() as u64 > MAX_BODY;
-            if long {
-                break;
-            }
-        }
-        // What nobody looks at may be of any length.
-        Ok((response.status().as_u16(), (!long || !whole).then_some(body)))
-    };
-    let (mut answer, mut connection) = (pin!(answer), pin!(connection));
-    tokio::select! {
-        biased;
-        answered = &mut answer => answered,
-        // What it received before it ended is still there to be read, and its error is the answer's.
-        _ = &mut connection => answer.await,
-    }
-}
-
 /// An error with its causes.
-fn told(error: &dyn Error) -> String {
+pub(crate) fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::line::Lines;
 use crate::request::Cx;
 use crate::resolve::{Resolve, SystemNames};
 use crate::tenant;
@@ -21,7 +22,8 @@ use crate::trust::Trust;
 /// Probes from this process.
 #[derive(Debug)]
 pub struct InProcess {
-    cx: Cx,
+    names: Arc<dyn Resolve>,
+    trust: Trust,
 }
 
 impl Default for InProcess {
@@ -34,7 +36,7 @@ impl InProcess {
     /// A runner that resolves names this way.
     #[must_use]
     pub fn new(names: Arc<dyn Resolve>) -> Self {
-        Self { cx: Cx { names, trust: Trust::default() } }
+        Self { names, trust: Trust::default() }
     }
 }
 
@@ -48,7 +50,8 @@ impl fmt::Display for InProcess {
 impl ProbeRunner for InProcess {
     async fn run(&self, round: &ProbeRound, progress: &dyn ProbeProgress) -> Vec<ProbeResult> {
         let groups = Groups { breaker: Mutex::new(Breaker::default()), open: watch::Sender::default() };
-        let mut found = window(&self.cx, round, progress, &groups).await;
+        let cx = Cx { names: self.names.as_ref(), trust: &self.trust, lines: Lines::default() };
+        let mut found = window(&cx, round, progress, &groups).await;
         let batches = round.batches.iter().flat_map(|batch| batch.targets.iter().map(move |_| batch));
         let breaker = groups.breaker();
         let late = format!("the round's deadline of {} s has passed", round.deadline.as_secs());
@@ -74,7 +77,7 @@ impl Groups {
 
 /// Keeps as many tenants asked as may be; one that is slow holds nobody else.
 async fn window(
-    cx: &Cx,
+    cx: &Cx<'_>,
     round: &ProbeRound,
     progress: &dyn ProbeProgress,
     groups: &Groups,
@@ -113,7 +116,7 @@ fn in_order(round: &ProbeRound) -> Vec<(&ProbeBatch, &ProbeTarget)> {
 
 /// One tenant, until its group is found to be silent.
 async fn one<'r>(
-    cx: &Cx,
+    cx: &Cx<'_>,
     batch: &'r ProbeBatch,
     target: &ProbeTarget,
     start: Instant,

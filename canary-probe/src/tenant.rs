@@ -10,7 +10,7 @@ use crate::request::{Cx, attempt};
 
 /// Asks until one try is good, or tries or time run out; `heard` gets every try.
 pub(crate) async fn ask(
-    cx: &Cx,
+    cx: &Cx<'_>,
     batch: &ProbeBatch,
     target: &ProbeTarget,
     start: Instant,
@@ -28,7 +28,8 @@ pub(crate) async fn ask(
         }
         sleep(pause).await;
         let left = deadline.saturating_duration_since(Instant::now());
-        let once = attempt(cx, check, target, left.min(Duration::from_micros(check.timeout_us))).await;
+        let limit = left.min(Duration::from_micros(check.timeout_us));
+        let once = attempt(cx, check, target, limit, n > 0).await;
         heard(&once);
         let good = once.end.meaning() == Meaning::Healthy;
         tries.push(once);
@@ -63,17 +64,7 @@ mod tests {
         // printf acme | sha256sum begins with 822b33ad87c148a0.
         assert_eq!(offset("acme", 100_000), Duration::from_micros(0x822b_33ad_87c1_48a0 % 100_000));
         assert_eq!(offset("acme", 0), Duration::ZERO);
-        let check = ProbeCheck {
-            expect: vec![200],
-            body: Vec::new(),
-            timeout_us: 1,
-            tries: 1,
-            budget_us: 1,
-            base_us: 1_000_000,
-            cap_us: 10_000_000,
-            spread_us: 0,
-            ca_pem: None,
-        };
+        let check = ProbeCheck::default();
         let pauses = [1, 2, 3, 4, 5, 63, 64, 500].map(|n| backoff(&check, n).as_secs());
         assert_eq!(pauses, [1, 2, 4, 8, 10, 10, 10, 10]);
     }

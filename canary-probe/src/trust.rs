@@ -20,9 +20,12 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// The settings for these roots (PEM), or for the platform's.
-    pub(crate) fn config(&self, roots: Option<&String>) -> Made {
+    pub(crate) fn config(&self, roots: &Option<String>) -> Made {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(roots.cloned()).or_insert_with(|| config(roots).map(Arc::new)).clone()
+        if let Some(made) = made.get(roots) {
+            return made.clone();
+        }
+        made.entry(roots.clone()).or_insert_with(|| config(roots.as_ref()).map(Arc::new)).clone()
     }
 }
 

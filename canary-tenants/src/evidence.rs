@@ -32,6 +32,8 @@ pub struct Evidence {
     pub sources: Vec<(String, SourceReply)>,
     /// The results of probes, in the round's order.
     pub probes: Vec<ProbeResult>,
+    /// Where they were asked from; nothing where none were, or where that was not recorded yet.
+    pub probes_by: Option<String>,
 }
 
 /// What a round leaves to the next.
@@ -64,6 +66,8 @@ struct Head {
     kind: String,
     percentage: Option<u64>,
     policy: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probes_by: Option<String>,
     schema: String,
     version: Option<String>,
 }
@@ -129,6 +133,7 @@ impl Evidence {
                 kind: "evidence".to_owned(),
                 percentage: self.percentage,
                 policy: self.policy,
+                probes_by: self.probes_by.clone(),
                 schema: SCHEMA.to_owned(),
                 version: self.version.clone(),
             },
@@ -183,6 +188,7 @@ impl Evidence {
             before: head.before,
             sources: Vec::new(),
             probes: Vec::new(),
+            probes_by: head.probes_by,
         };
         // One name for an objective, however many tenants have it.
         let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();

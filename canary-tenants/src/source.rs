@@ -21,8 +21,19 @@ pub trait TenantSource: Display + Debug + Send + Sync {
     fn name(&self) -> &str;
 
     /// Measures every tenant there is.
-    async fn read(&self, ask: &SourceAsk) -> SourceReply;
+    async fn read(&self, ask: &SourceAsk, progress: &dyn SourceProgress) -> SourceReply;
 }
+
+/// Hears how a reading goes.
+pub trait SourceProgress: Send + Sync {
+    /// A question has its answer, or has none.
+    fn asked(&self, asked: &Asked) {
+        let _ = asked;
+    }
+}
+
+/// Nobody listens.
+impl SourceProgress for () {}
 
 /// What a source is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

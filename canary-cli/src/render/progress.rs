@@ -4,10 +4,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use canary_tenants::probe::{ProbeBatch, ProbeProgress, ProbeResult, Verdict};
+use canary_tenants::source::{Asked, SourceProgress, SourceReply};
 use serde_json::json;
 
 use super::json::line;
 use super::screen::Screen;
+use crate::rounds::RoundListener;
 
 /// How long a round may take before lines tell of it: what is done by then tells itself.
 const QUIET: Duration = Duration::from_secs(5);
@@ -16,17 +18,22 @@ const STEP: Duration = Duration::from_secs(10);
 /// From one change of a terminal's view to the next.
 const SHOWN: Duration = Duration::from_millis(100);
 
-/// Counts the results of a round's probes, and shows the counts.
+/// Counts what sources answer and what becomes of probes, and shows the counts.
 #[derive(Debug)]
 pub struct RoundProgress {
     screen: Screen,
-    /// How many results there will be.
-    of: usize,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug)]
 struct Counts {
+    /// Sources: all, and those that are done; what they were asked, and how many tenants they told of.
+    sources: usize,
+    answered: usize,
+    queries: usize,
+    tenants: usize,
+    /// Results of probes: all there will be, and those that are under way or there.
+    of: usize,
     begun: usize,
     done: usize,
     unhealthy: usize,
@@ -36,48 +43,117 @@ struct Counts {
 }
 
 impl RoundProgress {
-    /// Of a round that begins now and will have so many results.
+    /// Of a round that begins now.
     #[must_use]
-    pub fn new(screen: Screen, of: usize) -> Self {
-        Self::beginning(screen, of, Instant::now())
+    pub fn new(screen: Screen) -> Self {
+        Self::beginning(screen, Instant::now())
     }
 
-    fn beginning(screen: Screen, of: usize, now: Instant) -> Self {
+    fn beginning(screen: Screen, now: Instant) -> Self {
         let next = if screen.live() { now } else { now + QUIET };
-        let counts = Counts { begun: 0, done: 0, unhealthy: 0, unknown: 0, next };
-        Self { screen, of, counts: Mutex::new(counts) }
+        let counts = Counts {
+            sources: 0,
+            answered: 0,
+            queries: 0,
+            tenants: 0,
+            of: 0,
+            begun: 0,
+            done: 0,
+            unhealthy: 0,
+            unknown: 0,
+            next,
+        };
+        Self { screen, counts: Mutex::new(counts) }
     }
 
     fn count(&self, now: Instant, change: impl FnOnce(&mut Counts)) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut counts);
         // The last one is not left out: the view stays as it is until something else is shown.
-        let last = counts.done == self.of && self.screen.live();
+        let last = counts.whole() && self.screen.live();
         if now < counts.next && !last {
             return;
         }
         counts.next = now + if self.screen.live() { SHOWN } else { STEP };
         if self.screen.live() {
-            self.screen.progress(&self.told(&counts));
+            self.screen.progress(&counts.told());
         } else if self.screen.json() {
-            let Counts { begun, done, unhealthy, unknown, .. } = *counts;
-            let event = json!({ "of": self.of, "begun": begun, "probed": done, "unhealthy": unhealthy, "unknown": unknown });
-            self.screen.line(line("progress", event));
+            self.screen.line(line("progress", counts.fields()));
         } else {
-            self.screen.line(self.told(&counts));
+            self.screen.line(counts.told());
         }
     }
+}
 
-    /// `probed 80 of 187, 3 unhealthy, 2 unknown`.
-    fn told(&self, counts: &Counts) -> String {
-        let mut text = format!("probed {} of {}", counts.done, self.of);
-        for (count, word) in [(counts.unhealthy, "unhealthy"), (counts.unknown, "unknown")] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {word}"));
+impl Counts {
+    const fn whole(&self) -> bool {
+        self.answered == self.sources && self.done == self.of
+    }
+
+    /// `3 of 5 source(s), 42 queries; probed 80 of 187, 3 unhealthy, 2 unknown`: what fits on a narrow terminal.
+    fn told(&self) -> String {
+        let mut parts = Vec::new();
+        if self.sources > 0 {
+            let mut text =
+                format!("{} of {} source(s), {} queries", self.answered, self.sources, self.queries);
+            if self.of == 0 {
+                text.push_str(&format!(", {} tenant(s)", self.tenants));
             }
+            parts.push(text);
         }
-        let waiting = counts.begun.saturating_sub(counts.done);
-        if waiting > 0 { format!("{text}; {waiting} under way") } else { text }
+        if self.of > 0 {
+            let mut text = format!("probed {} of {}", self.done, self.of);
+            let waiting = if self.sources == 0 { self.begun.saturating_sub(self.done) } else { 0 };
+            for (count, word) in
+                [(self.unhealthy, "unhealthy"), (self.unknown, "unknown"), (waiting, "under way")]
+            {
+                if count > 0 {
+                    text.push_str(&format!(", {count} {word}"));
+                }
+            }
+            parts.push(text);
+        }
+        parts.join("; ")
+    }
+
+    fn fields(&self) -> serde_json::Value {
+        let Self { sources, answered, queries, tenants, of, begun, done, unhealthy, unknown, .. } = self;
+        let mut fields = json!({
+            "of": of, "begun": begun, "probed": done, "unhealthy": unhealthy, "unknown": unknown,
+        });
+        if *sources > 0 {
+            fields["sources"] =
+                json!({ "of": sources, "answered": answered, "queries": queries, "tenants": tenants });
+        }
+        fields
+    }
+
+    fn take(&mut self, result: &ProbeResult) {
+        self.done += 1;
+        match result.verdict {
+            Verdict::Healthy => {}
+            Verdict::Unhealthy { .. } => self.unhealthy += 1,
+            Verdict::Unknown { .. } => self.unknown += 1,
+        }
+    }
+}
+
+impl RoundListener for RoundProgress {
+    fn begun(&self, sources: usize, probes: usize) {
+        self.count(Instant::now(), |counts| (counts.sources, counts.of) = (sources, probes));
+    }
+
+    fn answered(&self, reply: &SourceReply) {
+        self.count(Instant::now(), |counts| {
+            counts.answered += 1;
+            counts.tenants += reply.found.len();
+        });
+    }
+}
+
+impl SourceProgress for RoundProgress {
+    fn asked(&self, _: &Asked) {
+        self.count(Instant::now(), |counts| counts.queries += 1);
     }
 }
 
@@ -91,29 +167,19 @@ impl ProbeProgress for RoundProgress {
     }
 }
 
-impl Counts {
-    fn take(&mut self, result: &ProbeResult) {
-        self.done += 1;
-        match result.verdict {
-            Verdict::Healthy => {}
-            Verdict::Unhealthy { .. } => self.unhealthy += 1,
-            Verdict::Unknown { .. } => self.unknown += 1,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::render::Format;
     use crate::testing::Captured;
 
-    /// What a round of 187 tenants says, one result every 100 ms.
+    /// What a round of 187 tenants at two sources says, one result every 100 ms.
     fn told(format: Format) -> String {
         let captured = Captured::default();
         let screen = Screen::new(captured.clone(), format, None, false);
         let began = Instant::now();
-        let progress = RoundProgress::beginning(screen, 187, began);
+        let progress = RoundProgress::beginning(screen, began);
+        progress.count(began, |counts| (counts.sources, counts.of) = (2, 187));
         for number in 0..187_u32 {
             let verdict = match number {
                 40 | 90 => Verdict::Unhealthy { why: String::new() },
@@ -123,7 +189,13 @@ mod tests {
             let result = ProbeResult { verdict, ..ProbeResult::unknown("health", "acme", "") };
             let now = began + Duration::from_millis(100) * number;
             if number % 20 == 0 {
-                progress.count(now, |counts| counts.begun += 20.min(187 - number as usize));
+                progress.count(now, |counts| {
+                    counts.begun += 20.min(187 - number as usize);
+                    counts.queries += 3;
+                });
+            }
+            if number == 100 {
+                progress.count(now, |counts| (counts.answered, counts.tenants) = (1, 187));
             }
             progress.count(now, |counts| counts.take(&result));
         }
@@ -132,16 +204,17 @@ mod tests {
 
     #[test]
     fn a_long_round_tells_now_and_then_and_a_short_one_nothing() {
-        let plain = told(Format::Plain);
         assert_eq!(
-            plain,
-            "probed 51 of 187, 1 unhealthy; 9 under way\nprobed 151 of 187, 2 unhealthy, 1 unknown; 9 under way\n"
+            told(Format::Plain),
+            "0 of 2 source(s), 9 queries; probed 51 of 187, 1 unhealthy\n\
+             1 of 2 source(s), 24 queries; probed 151 of 187, 2 unhealthy, 1 unknown\n"
         );
         let json = told(Format::Json);
         let events: Vec<serde_json::Value> =
             json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(events.len(), 2, "{json}");
         assert_eq!((&events[1]["probed"], &events[1]["unhealthy"]), (&json!(151), &json!(2)), "{json}");
-        assert_eq!(events[1]["event"], "progress", "{json}");
+        let sources = json!({ "of": 2, "answered": 1, "queries": 24, "tenants": 187 });
+        assert_eq!((&events[1]["event"], &events[1]["sources"]), (&json!("progress"), &sources), "{json}");
     }
 }

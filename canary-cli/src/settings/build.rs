@@ -60,6 +60,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
                 .unwrap_or_else(|| service_dir.join("decisions.jsonl")),
             host: environment.host.clone(),
             variables: environment.kept(),
+            probing: super::probing::build(&layers, environment, &state_dir),
         },
         migrations: MigrationSettings {
             dir: path(Key::MigrationsDir).given(),

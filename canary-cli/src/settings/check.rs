@@ -18,7 +18,7 @@ pub(super) use judges::idle;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 22] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 23] = [
         target_fits,
         canary_is_no_peer,
         pauses_follow_nodes,
@@ -38,6 +38,7 @@ pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Proble
         expressions_need_prometheus,
         certificates_come_together,
         shadow_server_is_named,
+        pods_have_an_image,
         local::nodes_are_named,
         local::nodes_have_addresses,
         local::addresses_differ,
@@ -234,6 +235,21 @@ fn shadow_server_is_named(layers: &Layers) -> Option<Problem> {
     }
     let message = format!("{}: nothing says which server", said(layers, keys[0]));
     Some(Problem::new(message, "name the file with its address by migrations.shadow_url_file"))
+}
+
+fn pods_have_an_image(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::ProbesRunner, Key::ProbesImage];
+    if !sound(layers, &keys) || layers.text(keys[0]).given() != "kubernetes" {
+        return None;
+    }
+    if layers.text(keys[1]).is_some() {
+        return None;
+    }
+    let message = format!("{}: nothing says which image pods run", said(layers, keys[0]));
+    Some(Problem::new(
+        message,
+        "name one with canary-probe as its entry point by probes.image (--probe-image)",
+    ))
 }
 
 fn certificates_come_together(layers: &Layers) -> Option<Problem> {

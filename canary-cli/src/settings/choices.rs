@@ -9,6 +9,9 @@ pub(super) const SHADOW_BASES: &[&str] = &["auto", "replay"];
 /// What a shadow run's proof is worth.
 pub(super) const PROOFS: &[&str] = &["strict", "accept"];
 
+/// Where probes run.
+pub(super) const PLACES: &[&str] = &["in-process", "docker", "kubernetes"];
+
 /// The conventions of migration files that can be named.
 pub const CONVENTIONS: &[&str] = &[
     "auto",

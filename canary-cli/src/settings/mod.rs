@@ -18,9 +18,11 @@ pub mod flags;
 mod kind;
 mod layers;
 mod origin;
+mod probing;
 mod raw;
 pub mod reference;
 pub mod schema;
+mod setting;
 pub(crate) mod suggest;
 mod table;
 mod template;
@@ -50,6 +52,7 @@ pub(crate) use layers::NamedNodes;
 pub use layers::{Layers, Resolved};
 pub use origin::Origin;
 pub(crate) use origin::position;
+pub use probing::{ProbePlace, ProbingSettings};
 pub use table::{Fallback, Key, SETTINGS, Setting};
 pub(crate) use template::{found_as_json, template};
 
@@ -121,6 +124,8 @@ pub struct TenantsSettings {
     pub host: String,
     /// What the policy may name: variables with a Datadog's keys.
     pub variables: Variables,
+    /// Where their own endpoints are asked from.
+    pub probing: ProbingSettings,
 }
 
 /// A fleet of processes of this host.

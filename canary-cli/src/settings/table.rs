@@ -7,54 +7,10 @@ use canary_core::engine::GATE_LIMIT;
 use canary_core::spec::defaults;
 use canary_postgres::SchemaGate;
 
-use super::choices::{CONVENTIONS, PHASES, PROOFS, SHADOW_BASES};
+use super::choices::{CONVENTIONS, PHASES, PLACES, PROOFS, SHADOW_BASES};
 pub use super::fallback::Fallback;
 use super::kind::Kind;
-
-/// One setting.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Setting {
-    /// Which one.
-    pub id: Key,
-    /// Its key in the file (`drain.timeout`).
-    pub key: &'static str,
-    /// Its environment variable: the runbook's where that has one.
-    pub variable: &'static str,
-    /// Its flag without the dashes.
-    pub flag: &'static str,
-    /// What may be written there.
-    pub kind: Kind,
-    /// What holds otherwise.
-    pub fallback: Fallback,
-    /// One line of help.
-    pub help: &'static str,
-}
-
-impl Setting {
-    /// The part of the key before the dot; empty for settings outside all sections.
-    #[must_use]
-    pub fn section(&self) -> &'static str {
-        self.key.split_once('.').map_or("", |(section, _)| section)
-    }
-
-    /// The part of the key after the dot.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.key.split_once('.').map_or(self.key, |(_, name)| name)
-    }
-
-    /// The help without its closing full stop.
-    #[must_use]
-    pub fn about(&self) -> &'static str {
-        self.help.trim().trim_end_matches('.')
-    }
-
-    /// Whether the runbook's script has this variable or holds its value as a constant.
-    #[must_use]
-    pub fn of_the_runbook(&self) -> bool {
-        !self.variable.starts_with("CANARY_") || matches!(self.id, Key::Canary | Key::StateDir)
-    }
-}
+pub use super::setting::Setting;
 
 macro_rules! settings {
     ($($(#[doc = $help:literal])+ $id:ident = $key:literal, $variable:literal, $flag:literal, $kind:expr, $fallback:expr;)+) => {
@@ -412,6 +368,27 @@ settings! {
     /// The record of decisions; what they rest on lies in evidence/ and policies/ beside it.
     TenantsDecisionLog = "tenants.decision_log", "CANARY_DECISION_LOG", "decision-log", Kind::File,
         Computed("decisions.jsonl, in the service's own directory in state.dir");
+
+    /// Where tenants' own endpoints are asked from: this process, containers of a Docker Engine, pods of a Kubernetes.
+    ProbesRunner = "probes.runner", "CANARY_PROBES", "probes", Kind::Choice(PLACES), Text("in-process");
+    /// The static program canary-probe, which containers run; an image of it alone is made on the engine.
+    ProbesProgram = "probes.program", "CANARY_PROBE_PROGRAM", "probe-program", Kind::File, Text("/usr/lib/canary/canary-probe");
+    /// An image with canary-probe as its entry point instead; pods need one.
+    ProbesImage = "probes.image", "CANARY_PROBE_IMAGE", "probe-image", Kind::Words, Unset;
+    /// The network of containers, as the engine has it: host, bridge, a network's name.
+    ProbesNetwork = "probes.network", "CANARY_PROBE_NETWORK", "probe-network", Kind::Words, Text("host");
+    /// The root certificates (PEM) that containers get for probes without a ca_file; they have none of their own.
+    ProbesRoots = "probes.roots", "CANARY_PROBE_ROOTS", "probe-roots", Kind::File, Text("/etc/ssl/certs/ca-certificates.crt");
+    /// The Docker Engine: unix:///path or tcp://host:port.
+    ProbesDockerHost = "probes.docker_host", "CANARY_DOCKER_HOST", "docker-host", Kind::Words, Text("unix:///var/run/docker.sock");
+    /// The namespace of the pods.
+    ProbesNamespace = "probes.namespace", "CANARY_PROBE_NAMESPACE", "probe-namespace", Kind::Words, Text("default");
+    /// The service account of the pods; none of its credentials is mounted.
+    ProbesAccount = "probes.service_account", "CANARY_PROBE_SERVICE_ACCOUNT", "probe-service-account", Kind::Words,
+        Computed("the namespace's default one");
+    /// The context of the kubeconfig.
+    ProbesContext = "probes.context", "CANARY_PROBE_CONTEXT", "probe-context", Kind::Words,
+        Computed("the current one, or the pod's own");
 
     /// The directory of the journals.
     StateDir = "state.dir", "CANARY_STATE_DIR", "state-dir", Kind::File,

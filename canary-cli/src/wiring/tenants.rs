@@ -70,7 +70,7 @@ impl TenantsCheck {
             .map_err(|error| crate::commands::tenants::refused(&error))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
         let sources = sources(&file, directory, &settings.tenants.variables)?;
-        let probes = Probes::of(&file, directory)?;
+        let probes = Probes::of(&file, directory, &settings.tenants.probing)?;
         let log = DecisionLog::of(settings);
         Ok(Self {
             file,
@@ -102,7 +102,7 @@ impl TenantsCheck {
             before,
             limit: ask.limit.min(Duration::from_secs(60)) * QUARTERS / 4,
         };
-        measured(policy, &self.sources, &self.probes, &question, |_| {}).await
+        measured(policy, &self.sources, &self.probes, &question, Arc::new(())).await
     }
 
     /// Before anything is touched: the policy, and whether every source answers what it will be asked.

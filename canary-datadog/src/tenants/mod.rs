@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use canary_http::ConfigError;
 use canary_tenants::gap::{Found, GapCode, Measured};
 use canary_tenants::policy::{DatadogForm, ObjectiveKind, PolicyFile, Source};
-use canary_tenants::source::{Measure, SourceAsk, SourceReply, TenantSource};
+use canary_tenants::source::{Measure, SourceAsk, SourceProgress, SourceReply, TenantSource};
 use serde_json::Value;
 
 use crate::client::{Client, Trouble};
@@ -218,7 +218,7 @@ impl TenantSource for DatadogTenants {
         &self.name
     }
 
-    async fn read(&self, ask: &SourceAsk) -> SourceReply {
+    async fn read(&self, ask: &SourceAsk, progress: &dyn SourceProgress) -> SourceReply {
         let began = Instant::now();
         let until = began + ask.limit;
         let mut reply = SourceReply::default();
@@ -230,6 +230,8 @@ impl TenantSource for DatadogTenants {
                 reply.found = BTreeMap::new();
             }
         }
+        // Two requests a window, whatever the number of tenants: they are told of together.
+        reply.queries.iter().for_each(|asked| progress.asked(asked));
         reply.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         reply
     }

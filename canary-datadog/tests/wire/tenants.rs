@@ -65,7 +65,7 @@ impl Case {
 
     async fn read_within(&self, limit: Duration) -> SourceReply {
         let ask = self.policy.ask(&self.policy.file.sources[0], self.at, None, limit);
-        self.source(API_KEY, APP_KEY).read(&ask).await
+        self.source(API_KEY, APP_KEY).read(&ask, &()).await
     }
 
     async fn read(&self) -> SourceReply {
@@ -212,7 +212,7 @@ async fn trouble_has_its_own_words() {
 
     let ask = case.policy.ask(&case.policy.file.sources[0], case.at, None, LIMIT);
     for (api, app) in [("not-this-api-key", APP_KEY), (API_KEY, "not-this-app-key")] {
-        let reply = case.source(api, app).read(&ask).await;
+        let reply = case.source(api, app).read(&ask, &()).await;
         let (code, why) = reply.trouble.clone().unwrap();
         assert!(
             code == GapCode::SourceDown && why.contains("403") && why.contains("timeseries_query"),

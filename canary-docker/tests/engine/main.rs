@@ -3,97 +3,92 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "what it took, and what is skipped, has to be said")]
 
-mod engine;
+mod killed;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use bollard::Docker;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
+use bollard::{API_DEFAULT_VERSION, Docker};
 use canary_docker::{DockerProbes, DockerSettings, ProbeImage};
-use canary_tenants::probe::{
-    ProbeBatch, ProbeCheck, ProbeResult, ProbeRound, ProbeRunner, ProbeTarget, SCHEMA, UrlTemplate,
-};
-use engine::Engine;
+use canary_tenants::probe::{ProbeCheck, ProbeResult, ProbeRound, ProbeRunner};
+use canary_testkit::DockerEngine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-/// The static program, made of what is built already: only the last step is another.
-fn program(directory: &std::path::Path) -> PathBuf {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../canary-probe/Cargo.toml");
-    let built = Command::new(env!("CARGO"))
-        .args(["rustc", "--quiet", "--locked", "--manifest-path", manifest, "--bin", "canary-probe", "--"])
-        .args(["-C", "target-feature=+crt-static", "-C", "strip=symbols"])
+/// The static program, of the newest library that is built: only the last step is another, and takes a second.
+fn program(directory: &Path) -> PathBuf {
+    // target/debug/deps/engine-…: the libraries lie beside it.
+    let test = std::env::current_exe().unwrap();
+    let built = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("libcanary_probe-") && name.ends_with(".rlib")
+    };
+    let beside = std::fs::read_dir(test.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let libraries = beside.filter(built);
+    let library = libraries.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
+    let own = directory.join("canary-probe");
+    let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/probe"))
+        .args([own.as_os_str(), "dev".as_ref(), library.as_os_str()])
         .status()
         .unwrap();
-    assert!(built.success());
-    // target/debug/deps/engine-…: the program lies one folder up.
-    let test = std::env::current_exe().unwrap();
-    let there = test.parent().unwrap().parent().unwrap().join("canary-probe");
-    let own = directory.join("canary-probe");
-    std::fs::copy(there, &own).unwrap();
+    assert!(made.success());
     own
 }
 
-/// Answers 200, and 503 where the path ends with `down`.
-async fn service() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    match stream.read_u8().await {
-                        Ok(byte) => head.push(byte),
-                        Err(_) => return,
+/// A service that answers 200, and 503 where the path has `down`; whoever comes while it holds never hears anything.
+struct Service {
+    url: String,
+    holds: Arc<AtomicBool>,
+    /// How many wait in vain.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/{{tenant}}", listener.local_addr().unwrap());
+        let service = Self { url, holds: Arc::default(), waiting: Arc::default() };
+        let (holds, waiting) = (Arc::clone(&service.holds), Arc::clone(&service.waiting));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (held, waiting) = (holds.load(Ordering::SeqCst), Arc::clone(&waiting));
+                tokio::spawn(async move {
+                    if !held {
+                        return answer(stream).await;
                     }
-                }
-                let down = String::from_utf8_lossy(&head).lines().next().unwrap().contains("down");
-                let status = if down { "503 Service Unavailable" } else { "200 OK" };
-                let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-                let _ = stream.write_all(text.as_bytes()).await;
-            });
+                    waiting.fetch_add(1, Ordering::SeqCst);
+                    while stream.read_u8().await.is_ok() {}
+                    waiting.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        service
+    }
+}
+
+async fn answer(mut stream: TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
         }
-    });
-    format!("http://{address}/{{tenant}}")
+    }
+    let down = String::from_utf8_lossy(&head).lines().next().unwrap().contains("down");
+    let status = if down { "503 Service Unavailable" } else { "200 OK" };
+    let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let _ = stream.write_all(text.as_bytes()).await;
 }
 
 fn round(id: &str, template: &str, tenants: &[String]) -> ProbeRound {
-    let url: UrlTemplate = template.parse().unwrap();
-    let mut batches = Vec::new();
-    for (index, names) in tenants.chunks(20).enumerate() {
-        let target = |tenant: &String| ProbeTarget {
-            tenant: tenant.clone(),
-            url: url.endpoint(tenant).unwrap().to_string(),
-            limit_us: 20_000_000,
-            addresses: Vec::new(),
-        };
-        batches.push(ProbeBatch {
-            schema: SCHEMA.to_owned(),
-            round: id.to_owned(),
-            index: u32::try_from(index).unwrap(),
-            objective: "up".to_owned(),
-            group: url.group(),
-            check: ProbeCheck {
-                expect: vec![200],
-                body: Vec::new(),
-                timeout_us: 20_000_000,
-                tries: 1,
-                budget_us: 30_000_000,
-                base_us: 1_000,
-                cap_us: 1_000,
-                spread_us: 1_000,
-                ca_pem: None,
-            },
-            in_flight: 20,
-            targets: names.iter().map(target).collect(),
-        });
-    }
-    ProbeRound { id: id.to_owned(), batches, in_flight: 100, deadline: Duration::from_secs(120) }
+    let check = ProbeCheck { timeout_us: 20_000_000, tries: 1, spread_us: 1_000, ..ProbeCheck::default() };
+    ProbeRound::asking(id, "up", &template.parse().unwrap(), tenants, &check, 20).unwrap()
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -117,25 +112,30 @@ fn whys(results: &[ProbeResult], part: &str) {
 /// One engine for all: starting one takes seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_run_in_containers_and_leave_nothing() {
-    if let Some(why) = engine::missing() {
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        println!("skipped: {why}");
-        return;
-    }
+    let Some(engine) = DockerEngine::start() else { return };
     let directory = tempfile::tempdir().unwrap();
     let mut settings = DockerSettings::new(ProbeImage::Program(program(directory.path())));
-    let engine = Engine::start().await;
     settings.host = engine.host();
-    let docker = engine.client().await;
-    let url = service().await;
+    let docker = Docker::connect_with_unix(&engine.host(), 60, API_DEFAULT_VERSION).unwrap();
+    let docker = docker.negotiate_version().await.unwrap();
+    let service = Service::start().await;
+    let url = service.url.as_str();
+    let begun = Instant::now();
+    let told = |what: &str| println!("{what} after {} ms", begun.elapsed().as_millis());
 
-    good_and_bad(&settings, &docker, &url).await;
-    many(&settings, &docker, &url).await;
-    orphans(&settings, &docker, &url).await;
-    infrastructure(&settings, &docker, &url).await;
+    good_and_bad(&settings, &docker, url).await;
+    told("good and bad");
+    many(&settings, &docker, url).await;
+    orphans(&settings, &docker, url).await;
+    told("many, and orphans");
+    killed::killed(directory.path(), &engine, &docker, &service).await;
+    told("the killed program");
+    infrastructure(&settings, &docker, url).await;
+    told("the infrastructure's faults");
     assert!(containers(&docker).await.is_empty());
     drop(engine);
-    let gone = DockerProbes::new(settings).unwrap().run(&round("late", &url, &names(2)), &()).await;
+    told("the engine's end");
+    let gone = DockerProbes::new(settings).unwrap().run(&round("late", url, &names(2)), &()).await;
     whys(&gone, "connecting to the Docker Engine");
     let elsewhere = DockerSettings {
         host: "ssh://h".to_owned(),
@@ -146,7 +146,7 @@ async fn probes_run_in_containers_and_leave_nothing() {
 
 async fn good_and_bad(settings: &DockerSettings, docker: &Docker, url: &str) {
     let runner = DockerProbes::new(settings.clone()).unwrap();
-    let tenants = names(50);
+    let tenants = names(30);
     // Twice: the image is made once.
     for id in ["first", "second"] {
         let results = runner.run(&round(id, url, &tenants), &()).await;
@@ -155,7 +155,7 @@ async fn good_and_bad(settings: &DockerSettings, docker: &Docker, url: &str) {
             result.tenant != **name || result.verdict.as_str() != expected
         };
         let wrong: Vec<_> = tenants.iter().zip(&results).filter(wrong).collect();
-        assert!(results.len() == 50 && wrong.is_empty(), "{wrong:?}");
+        assert!(results.len() == 30 && wrong.is_empty(), "{wrong:?}");
         assert!(containers(docker).await.is_empty());
     }
     assert_eq!(

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use canary_tenants::probe::{
-    ProbeBatch, ProbeCheck, ProbeProgress, ProbeResult, ProbeRound, ProbeRunner as _, ProbeTarget, SCHEMA,
-    Try, TryEnd, Verdict, brief,
+    ProbeBatch, ProbeCheck, ProbeProgress, ProbeResult, ProbeRound, ProbeRunner as _, ProbeTarget, Try,
+    TryEnd, Verdict, brief,
 };
 use http::Method;
 use serde_json::json;
@@ -20,44 +20,17 @@ fn settings() -> Settings {
     Settings::new("probes", IMAGE, "host-1:/var/lib/canary").unwrap()
 }
 
-/// So many tenants, 20 to a batch, the last batch with what is left.
+/// So many tenants, 20 to a batch, the last batch with what is left, each batch a group of its own.
 fn round(tenants: usize) -> ProbeRound {
     let names: Vec<_> = (0..tenants).map(|number| format!("tenant-{number:04}")).collect();
-    let check = ProbeCheck {
-        expect: vec![200],
-        body: Vec::new(),
-        timeout_us: 9_000_000,
-        tries: 3,
-        budget_us: 30_000_000,
-        base_us: 1_000_000,
-        cap_us: 10_000_000,
-        spread_us: 100_000,
-        ca_pem: None,
-    };
-    let batch = |(index, names): (usize, &[String])| ProbeBatch {
-        schema: SCHEMA.to_owned(),
-        round: "canary-2024-01-15T14:32:10Z-k7x2p".to_owned(),
-        index: u32::try_from(index).unwrap(),
-        objective: "health".to_owned(),
-        group: format!("https://g{index}.example:443"),
-        check: check.clone(),
-        in_flight: 20,
-        targets: names
-            .iter()
-            .map(|tenant| ProbeTarget {
-                tenant: tenant.clone(),
-                url: format!("https://api.example/t/{tenant}/health"),
-                limit_us: 400_000,
-                addresses: Vec::new(),
-            })
-            .collect(),
-    };
-    ProbeRound {
-        id: "canary-2024-01-15T14:32:10Z-k7x2p".to_owned(),
-        batches: names.chunks(20).enumerate().map(batch).collect(),
-        in_flight: 100,
-        deadline: Duration::from_secs(90),
+    let url = "https://api.example/t/{tenant}/health".parse().unwrap();
+    let id = "canary-2024-01-15T14:32:10Z-k7x2p";
+    let mut round = ProbeRound::asking(id, "health", &url, &names, &ProbeCheck::default(), 20).unwrap();
+    for batch in &mut round.batches {
+        batch.group = format!("https://g{}.example:443", batch.index);
     }
+    round.deadline = Duration::from_secs(90);
+    round
 }
 
 /// How its pod ends.

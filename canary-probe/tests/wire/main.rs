@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod lines;
 mod program;
 mod server;
 
@@ -10,8 +11,7 @@ use std::time::Duration;
 
 use canary_probe::{InProcess, SystemNames, resolve_round};
 use canary_tenants::probe::{
-    BodyMatch, ProbeBatch, ProbeCheck, ProbeProgress, ProbeResult, ProbeRound, ProbeRunner, ProbeTarget,
-    SCHEMA, TryEnd, UrlTemplate, Verdict,
+    BodyMatch, ProbeBatch, ProbeCheck, ProbeProgress, ProbeResult, ProbeRound, ProbeRunner, TryEnd, Verdict,
 };
 use server::{Server, start};
 
@@ -19,33 +19,18 @@ const SECOND: u64 = 1_000_000;
 const CA: &str = include_str!("data/ca.pem");
 
 pub(crate) fn batch(template: &str, tenants: &[&str]) -> ProbeBatch {
-    let url: UrlTemplate = template.parse().unwrap();
-    let target = |tenant: &&str| ProbeTarget {
-        tenant: (*tenant).to_owned(),
-        url: url.endpoint(tenant).unwrap().to_string(),
-        limit_us: 20 * SECOND,
-        addresses: Vec::new(),
+    let check = ProbeCheck {
+        body: vec![BodyMatch { pointer: "/status".to_owned(), value: "ok".into() }],
+        timeout_us: 20 * SECOND,
+        tries: 1,
+        budget_us: 60 * SECOND,
+        base_us: 1_000,
+        cap_us: 2_000,
+        spread_us: 1_000,
+        ..ProbeCheck::default()
     };
-    ProbeBatch {
-        schema: SCHEMA.to_owned(),
-        round: "round".to_owned(),
-        index: 0,
-        objective: "up".to_owned(),
-        group: url.group(),
-        check: ProbeCheck {
-            expect: vec![200],
-            body: vec![BodyMatch { pointer: "/status".to_owned(), value: "ok".into() }],
-            timeout_us: 20 * SECOND,
-            tries: 1,
-            budget_us: 60 * SECOND,
-            base_us: 1_000,
-            cap_us: 2_000,
-            spread_us: 1_000,
-            ca_pem: None,
-        },
-        in_flight: 20,
-        targets: tenants.iter().map(target).collect(),
-    }
+    let url = template.parse().unwrap();
+    ProbeRound::asking("round", "up", &url, tenants, &check, tenants.len()).unwrap().batches.remove(0)
 }
 
 pub(crate) fn round(batches: Vec<ProbeBatch>, in_flight: u32) -> ProbeRound {

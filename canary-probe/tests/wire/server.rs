@@ -21,6 +21,8 @@ pub(crate) struct Seen {
     /// How many requests are being answered, and how many were at most.
     now: AtomicUsize,
     pub(crate) most: AtomicUsize,
+    /// How many connections were opened.
+    pub(crate) connections: AtomicUsize,
     /// What lets `/held` answer.
     pub(crate) release: Notify,
 }
@@ -52,6 +54,7 @@ pub(crate) async fn start(certificate: Option<&'static str>) -> Server {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (seen, acceptor) = (Arc::clone(&shared), acceptor.clone());
+            seen.connections.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 match acceptor {
                     None => serve(stream, &seen).await,
@@ -76,26 +79,42 @@ fn acceptor(pem: &str) -> TlsAcceptor {
 }
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Seen) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
+    for nth in 0.. {
+        let Some(path) = asked(&mut stream).await else { return };
+        let before = {
+            let mut paths = seen.paths.lock().unwrap();
+            let count = paths.entry(path.clone()).or_default();
+            *count += 1;
+            *count - 1
+        };
+        match path.rsplit('/').next().unwrap() {
+            // No more than one request a connection, and no word of it.
+            "fickle" if nth > 0 => return,
+            "mute" if nth > 0 => {
+                let _ = stream.read_u8().await;
+                return;
+            }
+            _ => {}
+        }
+        let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
+        seen.most.fetch_max(now, Ordering::SeqCst);
+        answer(&mut stream, seen, &path, before).await;
+        seen.now.fetch_sub(1, Ordering::SeqCst);
+        if !["keep", "fickle", "mute"].iter().any(|kept| path.ends_with(kept)) {
+            let _ = stream.shutdown().await;
+            return;
         }
     }
+}
+
+/// The path of the next request; `None` where none comes.
+async fn asked(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
     let head = String::from_utf8(head).unwrap();
-    let path = head.split(' ').nth(1).unwrap().to_owned();
-    let before = {
-        let mut paths = seen.paths.lock().unwrap();
-        let count = paths.entry(path.clone()).or_default();
-        *count += 1;
-        *count - 1
-    };
-    let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
-    seen.most.fetch_max(now, Ordering::SeqCst);
-    answer(&mut stream, seen, &path, before).await;
-    seen.now.fetch_sub(1, Ordering::SeqCst);
-    let _ = stream.shutdown().await;
+    Some(head.split(' ').nth(1).unwrap().to_owned())
 }
 
 async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), seen: &Seen, path: &str, before: usize) {

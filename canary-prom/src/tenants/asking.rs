@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use canary_core::traits::{BackendError, ErrorKind, Retry};
 use canary_tenants::gap::Found;
-use canary_tenants::source::{Asked, SourceAsk};
+use canary_tenants::source::{Asked, SourceAsk, SourceProgress};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::PrometheusTenants;
@@ -49,15 +49,21 @@ pub(super) struct Asking<'a> {
     rows: BTreeMap<Question, Rows>,
     /// What was asked and answered, also when the round is given up.
     asked: Mutex<Vec<Asked>>,
+    progress: &'a dyn SourceProgress,
 }
 
 /// One question to a set of tenants, by its labels; `None` for all.
 type Item = (Question, Option<Arc<[String]>>);
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(source: &'a PrometheusTenants, ask: &'a SourceAsk) -> Self {
+    pub(super) fn new(
+        source: &'a PrometheusTenants,
+        ask: &'a SourceAsk,
+        progress: &'a dyn SourceProgress,
+    ) -> Self {
         let at = ask.at.as_seconds_text();
-        Self { source, ask, at, parts: Vec::new(), rows: BTreeMap::new(), asked: Mutex::new(Vec::new()) }
+        let asked = Mutex::new(Vec::new());
+        Self { source, ask, at, parts: Vec::new(), rows: BTreeMap::new(), asked, progress }
     }
 
     /// Asks everything.
@@ -232,6 +238,7 @@ impl<'a> Asking<'a> {
     }
 
     fn keep(&self, asked: Asked) {
+        self.progress.asked(&asked);
         // A lock that a panic left is as good as any: what is pushed is whole.
         self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(asked);
     }

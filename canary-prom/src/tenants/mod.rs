@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use canary_http::HttpClient;
 use canary_tenants::gap::GapCode;
 use canary_tenants::policy::{Source, SourceKind};
-use canary_tenants::source::{SourceAsk, SourceReply, TenantSource};
+use canary_tenants::source::{SourceAsk, SourceProgress, SourceReply, TenantSource};
 
 use crate::client::PrometheusClient;
 use crate::config::ConfigError;
@@ -91,9 +91,9 @@ impl TenantSource for PrometheusTenants {
         &self.name
     }
 
-    async fn read(&self, ask: &SourceAsk) -> SourceReply {
+    async fn read(&self, ask: &SourceAsk, progress: &dyn SourceProgress) -> SourceReply {
         let began = Instant::now();
-        let mut asking = Asking::new(self, ask);
+        let mut asking = Asking::new(self, ask, progress);
         let ended = tokio::time::timeout(ask.limit, asking.all()).await;
         let mut reply = SourceReply { queries: asking.told(), ..SourceReply::default() };
         match ended {

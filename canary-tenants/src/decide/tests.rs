@@ -135,6 +135,7 @@ fn a_record_is_in_the_journals_form_and_names_the_worst_first() {
         before: Before::default(),
         sources: vec![("a".to_owned(), reply)],
         probes: Vec::new(),
+        probes_by: None,
     };
     let record = ruling(&decided, RULE, &tenants, &evidence, [(GapCode::Unlisted, 2)].into());
     let worst: Vec<_> = record.worst.iter().map(|worst| worst.tenant.as_str()).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::template::{TemplateError, UrlTemplate};
 use super::wire::{ProbeBatch, ProbeCheck, ProbeResult, ProbeTarget, SCHEMA};
 use crate::policy::{ObjectiveKind, Policy, Probe};
 
@@ -12,6 +13,8 @@ pub const BACKOFF_BASE: u64 = 1_000_000;
 pub const BACKOFF_CAP: u64 = 10_000_000;
 /// Over what time first tries are spread, in microseconds.
 pub const SPREAD: u64 = 100_000;
+/// How many tenants are asked at once where no policy says it.
+const IN_FLIGHT: u32 = 100;
 /// What starting a batch somewhere may take beyond its tries.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -40,23 +43,59 @@ impl ProbeRound {
         let mut batches = Vec::new();
         for (name, objective) in &policy.file.objectives {
             let ObjectiveKind::Probe(probe) = &objective.kind else { continue };
-            let check = check(probe, probing.budget, roots.get(name));
-            for targets in targets(policy, name, probe).chunks(size) {
-                let index = u32::try_from(batches.len()).unwrap_or(u32::MAX);
-                batches.push(ProbeBatch {
-                    schema: SCHEMA.to_owned(),
-                    round: id.to_owned(),
-                    index,
-                    objective: name.clone(),
-                    group: probe.url.group(),
-                    check: check.clone(),
-                    in_flight: in_flight.min(u32::try_from(targets.len()).unwrap_or(u32::MAX)),
-                    targets: targets.to_vec(),
-                });
-            }
+            let empty = ProbeBatch {
+                schema: SCHEMA.to_owned(),
+                round: id.to_owned(),
+                index: 0,
+                objective: name.clone(),
+                group: probe.url.group(),
+                check: check(probe, probing.budget, roots.get(name)),
+                in_flight,
+                targets: Vec::new(),
+            };
+            pack(&mut batches, &empty, &targets(policy, name, probe), size);
         }
         let deadline = deadline(&batches, in_flight, probing.budget);
         Self { id: id.to_owned(), batches, in_flight, deadline }
+    }
+
+    /// The same question to each of these tenants, in batches of `size`, 100 at once. A good answer may take as long as a try.
+    ///
+    /// # Errors
+    /// A name that does not fit into the template.
+    pub fn asking(
+        id: &str,
+        objective: &str,
+        url: &UrlTemplate,
+        tenants: &[impl AsRef<str>],
+        check: &ProbeCheck,
+        size: usize,
+    ) -> Result<Self, TemplateError> {
+        let target = |tenant: &str| {
+            let url = url.endpoint(tenant)?.to_string();
+            Ok(ProbeTarget {
+                tenant: tenant.to_owned(),
+                url,
+                limit_us: check.timeout_us,
+                addresses: Vec::new(),
+            })
+        };
+        let targets: Vec<_> =
+            tenants.iter().map(|tenant| target(tenant.as_ref())).collect::<Result<_, _>>()?;
+        let empty = ProbeBatch {
+            schema: SCHEMA.to_owned(),
+            round: id.to_owned(),
+            index: 0,
+            objective: objective.to_owned(),
+            group: url.group(),
+            check: check.clone(),
+            in_flight: IN_FLIGHT,
+            targets: Vec::new(),
+        };
+        let mut batches = Vec::new();
+        pack(&mut batches, &empty, &targets, size.max(1));
+        let deadline = deadline(&batches, IN_FLIGHT, check.budget_us);
+        Ok(Self { id: id.to_owned(), batches, in_flight: IN_FLIGHT, deadline })
     }
 
     /// How many results there will be.
@@ -87,6 +126,15 @@ impl ProbeRound {
             }
         }
         all
+    }
+}
+
+/// Adds batches of these targets, each otherwise as the empty one.
+fn pack(batches: &mut Vec<ProbeBatch>, empty: &ProbeBatch, targets: &[ProbeTarget], size: usize) {
+    for targets in targets.chunks(size) {
+        let index = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+        let in_flight = empty.in_flight.min(u32::try_from(targets.len()).unwrap_or(u32::MAX));
+        batches.push(ProbeBatch { index, in_flight, targets: targets.to_vec(), ..empty.clone() });
     }
 }
 

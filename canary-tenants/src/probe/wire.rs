@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::round::{BACKOFF_BASE, BACKOFF_CAP, SPREAD};
+
 /// The name of the form of batches; another form has another name.
 pub const SCHEMA: &str = "probe/v1";
 /// The most bytes of a body that are read: what says whether a service is well is short.
@@ -53,6 +55,23 @@ pub struct ProbeCheck {
     /// The root certificates (PEM) that are trusted instead of the platform's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
+}
+
+impl Default for ProbeCheck {
+    /// Status 200, three tries of nine seconds within thirty.
+    fn default() -> Self {
+        Self {
+            expect: vec![200],
+            body: Vec::new(),
+            timeout_us: 9_000_000,
+            tries: 3,
+            budget_us: 30_000_000,
+            base_us: BACKOFF_BASE,
+            cap_us: BACKOFF_CAP,
+            spread_us: SPREAD,
+            ca_pem: None,
+        }
+    }
 }
 
 /// One value that a body must have.

@@ -44,6 +44,7 @@ fn evidence(policy: &Policy, at: Timestamp, bad: [u64; 4]) -> Evidence {
         before: Before::default(),
         sources: vec![("eu".to_owned(), reply)],
         probes: Vec::new(),
+        probes_by: None,
     }
 }
 

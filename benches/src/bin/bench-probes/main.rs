@@ -1,14 +1,16 @@
 //! Probes of many tenants in this process: a sliding window beside batches that wait for their slowest, in one run.
+//! With the path of the static program `canary-probe`: the same in containers, which needs root and `dockerd`.
 #![expect(clippy::print_stdout, reason = "it prints what it measures")]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use canary_docker::{DockerProbes, DockerSettings, ProbeImage};
 use canary_probe::InProcess;
-use canary_tenants::probe::{
-    ProbeBatch, ProbeCheck, ProbeResult, ProbeRound, ProbeRunner, ProbeTarget, SCHEMA, Tally, UrlTemplate,
-};
+use canary_tenants::probe::{ProbeCheck, ProbeResult, ProbeRound, ProbeRunner, Tally};
+use canary_testkit::DockerEngine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -20,7 +22,10 @@ const SLOW: usize = 50;
 #[tokio::main]
 async fn main() -> Result<()> {
     let address = service().await?;
-    println!("batches of {BATCH}, a connection a probe, loopback");
+    if let Some(program) = std::env::args_os().nth(1) {
+        return containers(address, program.into()).await;
+    }
+    println!("batches of {BATCH}, connections kept, loopback");
     let mixed = |n: usize| if n % SLOW == SLOW / 2 { "1000".to_owned() } else { "50".to_owned() };
     let round = round(address, 500, mixed)?;
     let (took, results) = timed(sliding(&round)).await;
@@ -28,8 +33,27 @@ async fn main() -> Result<()> {
     let (took, results) = timed(barrier(&round)).await;
     print("the same, each batch waits for its slowest", took, &results)?;
     let round = self::round(address, 10_000, |_| "5".to_owned())?;
-    let (took, results) = timed(sliding(&round)).await;
-    print("10,000 probes of 5 ms: window of 100", took, &results)
+    for in_flight in [WINDOW, 2 * WINDOW] {
+        let round = ProbeRound { in_flight, ..round.clone() };
+        let (took, results) = timed(sliding(&round)).await;
+        print(&format!("10,000 probes of 5 ms: window of {in_flight}"), took, &results)?;
+    }
+    Ok(())
+}
+
+/// 500 tenants in 25 containers of an engine of its own, which runs this program.
+async fn containers(address: SocketAddr, program: PathBuf) -> Result<()> {
+    let engine = DockerEngine::start().context("there is no Docker Engine to start")?;
+    let mut settings = DockerSettings::new(ProbeImage::Program(program));
+    settings.host = engine.host();
+    let runner = DockerProbes::new(settings)?;
+    let round = round(address, 500, |_| "5".to_owned())?;
+    println!("500 tenants in {} containers, 8 at once, network of the host", round.batches.len());
+    for what in ["the image made", "again", "again"] {
+        let (took, results) = timed(runner.run(&round, &())).await;
+        print(what, took, &results)?;
+    }
+    Ok(())
 }
 
 async fn sliding(round: &ProbeRound) -> Vec<ProbeResult> {
@@ -61,38 +85,10 @@ fn print(what: &str, took: Duration, results: &[ProbeResult]) -> Result<()> {
 }
 
 fn round(address: SocketAddr, tenants: usize, takes: impl Fn(usize) -> String) -> Result<ProbeRound> {
-    let url: UrlTemplate = format!("http://{address}/{{tenant}}").parse()?;
-    let mut targets = Vec::with_capacity(tenants);
-    for n in 0..tenants {
-        let tenant = format!("t{n}-{}", takes(n));
-        let url = url.endpoint(&tenant)?.to_string();
-        targets.push(ProbeTarget { tenant, url, limit_us: 9_000_000, addresses: Vec::new() });
-    }
-    let check = ProbeCheck {
-        expect: vec![200],
-        body: Vec::new(),
-        timeout_us: 9_000_000,
-        tries: 3,
-        budget_us: 30_000_000,
-        base_us: canary_tenants::probe::BACKOFF_BASE,
-        cap_us: canary_tenants::probe::BACKOFF_CAP,
-        spread_us: canary_tenants::probe::SPREAD,
-        ca_pem: None,
-    };
-    let batches = targets.chunks(BATCH).enumerate().map(|(index, targets)| {
-        Ok(ProbeBatch {
-            schema: SCHEMA.to_owned(),
-            round: "bench".to_owned(),
-            index: u32::try_from(index)?,
-            objective: "up".to_owned(),
-            group: url.group(),
-            check: check.clone(),
-            in_flight: u32::try_from(targets.len())?,
-            targets: targets.to_vec(),
-        })
-    });
-    let batches = batches.collect::<Result<_>>()?;
-    Ok(ProbeRound { id: "bench".to_owned(), batches, in_flight: WINDOW, deadline: Duration::from_secs(300) })
+    let names: Vec<_> = (0..tenants).map(|n| format!("t{n}-{}", takes(n))).collect();
+    let url = format!("http://{address}/{{tenant}}").parse()?;
+    let round = ProbeRound::asking("bench", "up", &url, &names, &ProbeCheck::default(), BATCH)?;
+    Ok(ProbeRound { in_flight: WINDOW, deadline: Duration::from_secs(300), ..round })
 }
 
 /// Answers after as many milliseconds as the path ends with.
@@ -107,16 +103,21 @@ async fn service() -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// A client that goes away has its answer or needs none.
+/// As long as the client stays; one that goes away has its answer or needs none.
 async fn answer(mut stream: TcpStream) -> Option<()> {
+    // One small answer: waiting for more to send would only cost time.
+    stream.set_nodelay(true).ok()?;
     let mut head = Vec::with_capacity(512);
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read_buf(&mut head).await.ok()? == 0 {
-            return None;
+    loop {
+        head.clear();
+        while !head.ends_with(b"\r\n\r\n") {
+            if stream.read_buf(&mut head).await.ok()? == 0 {
+                return None;
+            }
         }
+        let text = String::from_utf8_lossy(&head);
+        let takes = text.split(' ').nth(1)?.rsplit('-').next()?.parse().ok()?;
+        tokio::time::sleep(Duration::from_millis(takes)).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.ok()?;
     }
-    let head = String::from_utf8_lossy(&head);
-    let takes = head.split(' ').nth(1)?.rsplit('-').next()?.parse().ok()?;
-    tokio::time::sleep(Duration::from_millis(takes)).await;
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.ok()
 }

@@ -53,6 +53,7 @@ fn evidence(policy: Digest, n: usize) -> Evidence {
         before: Before::default(),
         sources: vec![("eu".to_owned(), reply)],
         probes: Vec::new(),
+        probes_by: None,
     }
 }
 

@@ -120,7 +120,7 @@ impl Decider {
         for (i, described) in self.policy.file.sources.iter().enumerate() {
             let source = PrometheusTenants::new(described, &self.policy.file.tenant_label, None)?;
             let ask = self.policy.ask(described, at, None, LIMIT);
-            asking.spawn(async move { (i, source.name().to_owned(), source.read(&ask).await) });
+            asking.spawn(async move { (i, source.name().to_owned(), source.read(&ask, &()).await) });
         }
         let mut replies = asking.join_all().await;
         replies.sort_by_key(|reply| reply.0);
@@ -132,6 +132,7 @@ impl Decider {
             before: Before::default(),
             sources: replies.into_iter().map(|(_, name, reply)| (name, reply)).collect(),
             probes: Vec::new(),
+            probes_by: None,
         })
     }
 }

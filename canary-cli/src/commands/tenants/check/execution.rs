@@ -7,9 +7,11 @@ use canary_tenants::decide::{Decision, Reason};
 use canary_tenants::evidence::Evidence;
 use canary_tenants::gap::{Breach, Judged};
 use canary_tenants::policy::{Policy, Unit};
-use canary_tenants::probe::{ProbeResult, Tally};
+use canary_tenants::probe::Tally;
 use canary_tenants::round::{Anomaly, Round, Severity};
 use serde_json::{Value, json};
+
+use super::show::amount;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,22 +104,26 @@ impl Execution {
             detail.push_str("; ");
             detail.push_str(&down.join("; "));
         }
-        self.step("validate_metrics_connectivity", status, detail);
+        // Sources and probes are asked side by side: each step has its own time.
+        let took = evidence.sources.iter().map(|(_, reply)| reply.ms).max().unwrap_or(0);
+        self.step("validate_metrics_connectivity", status, detail).duration_ms = took;
     }
 
     /// The tenants' own endpoints have answered, or have not.
-    pub(super) fn probed(&mut self, results: &[ProbeResult]) {
-        if results.is_empty() {
-            return;
-        }
-        let Tally { count, healthy, unhealthy, unknown } = Tally::of(results);
+    pub(super) fn probed(&mut self, evidence: &Evidence) {
+        let Some(by) = &evidence.probes_by else { return };
+        let Tally { count, healthy, unhealthy, unknown } = Tally::of(&evidence.probes);
         let status = match (unhealthy, unknown) {
             (0, 0) => Status::Success,
             (0, _) => Status::Warning,
             _ => Status::Failure,
         };
-        let detail = format!("{count} probe(s): {healthy} healthy, {unhealthy} unhealthy, {unknown} unknown");
-        self.step("batch_health_probes", status, detail);
+        let detail =
+            format!("{count} probe(s) by {by}: {healthy} healthy, {unhealthy} unhealthy, {unknown} unknown");
+        let tries = || evidence.probes.iter().flat_map(|result| &result.tries);
+        let first = tries().map(|once| once.at_ms).min().unwrap_or(0);
+        let last = tries().map(|once| once.at_ms + once.took_us / 1000).max().unwrap_or(0);
+        self.step("batch_health_probes", status, detail).duration_ms = last.saturating_sub(first);
     }
 
     /// The round is decided: a step for each objective, and the score.
@@ -170,7 +176,7 @@ impl Execution {
         if let Some((score, tenant, judged)) =
             worst.filter(|(score, ..)| *score < canary_tenants::policy::ONE)
         {
-            let seen = judged.observed.map_or_else(String::new, |seen| unit.show(seen));
+            let seen = judged.observed.map_or_else(String::new, |seen| amount(unit, seen));
             let limit = unit.show(judged.limit_adj);
             detail.push_str(&format!(
                 "; worst {tenant}: {seen} (limit: {limit}, score {})",

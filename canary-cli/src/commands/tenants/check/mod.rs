@@ -6,6 +6,7 @@ mod show;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use canary_core::time::Timestamp;
@@ -20,6 +21,7 @@ use crate::commands::{Context, random};
 use crate::decisions::{DecisionLog, NewDecision};
 use crate::error::{CommandError, ErrorKind, Problem, chain};
 use crate::probes::Probes;
+use crate::render::RoundProgress;
 use crate::rounds::{Question, measured, sources};
 use execution::{Execution, Status};
 
@@ -104,11 +106,13 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
     let beside = cx.environment.directory.join(&path);
     let directory = beside.parent().unwrap_or(&cx.environment.directory);
     let sources = sources(&policy.file, directory, &cx.settings.tenants.variables)?;
-    let probes = Probes::of(&policy.file, directory)?;
-    let evidence = measured(&policy, &sources, &probes, &question, |told| cx.screen.note(told)).await;
+    let probes = Probes::of(&policy.file, directory, &cx.settings.tenants.probing)?;
+    cx.screen.note(&format!("asks for {} tenant(s)", policy.tenants.len()));
+    let progress = Arc::new(RoundProgress::new(cx.screen.clone()));
+    let evidence = measured(&policy, &sources, &probes, &question, progress).await;
     refused(&evidence)?;
     execution.connected(&policy, &evidence);
-    execution.probed(&evidence.probes);
+    execution.probed(&evidence);
     let began = Instant::now();
     let round = decide_round(&policy, &evidence);
     execution.decided(&policy, &round, &evidence, began);

@@ -119,7 +119,7 @@ fn row(policy: &Policy, worst: &WorstResult) -> Vec<String> {
 }
 
 /// Times in milliseconds with one decimal: a histogram says no more.
-fn amount(unit: Unit, amount: u64) -> String {
+pub(super) fn amount(unit: Unit, amount: u64) -> String {
     match unit {
         Unit::Micros if amount >= 1000 => format!("{}.{}ms", amount / 1000, amount % 1000 / 100),
         _ => unit.show(amount),

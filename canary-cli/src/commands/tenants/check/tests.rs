@@ -204,7 +204,7 @@ fn tenants_own_endpoints_are_asked_and_decide() {
     std::fs::write(world.directory.path().join("sla.yaml"), policy("")).unwrap();
     let world = world.arguments(CHECK);
     let text = world.run();
-    assert!(text.contains("2 probe(s): 1 healthy, 1 unhealthy, 0 unknown"), "{text}");
+    assert!(text.contains("2 probe(s) by this process: 1 healthy, 1 unhealthy, 0 unknown"), "{text}");
     assert!(text.contains("status 503, not 200"), "{text}");
     // Roots that cannot be read are not replaced by others.
     std::fs::write(world.directory.path().join("sla.yaml"), policy(", ca_file: gone.pem")).unwrap();

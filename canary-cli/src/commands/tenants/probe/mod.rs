@@ -1,30 +1,28 @@
 //! `tenants probe`: asks every tenant's own endpoint once, and says who answers as promised; decides nothing and writes nothing down.
 
-mod place;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use canary_core::time::Timestamp;
-use canary_tenants::policy::{ObjectiveKind, Policy};
-use canary_tenants::probe::{ProbeResult, ProbeRound, Tally, Verdict};
+use canary_tenants::probe::{ProbeResult, Tally, Verdict};
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 
-use super::{file, policy, text};
+use super::{file, policy};
 use crate::commands::{Context, random, runtime};
 use crate::error::CommandError;
+use crate::probes::Probes;
 use crate::render::{RoundProgress, line, table, words};
+use crate::rounds::RoundListener as _;
 
 /// Tenants that are told one by one, at most; programs get all.
 const TOLD: usize = 50;
 
 /// The command's arguments.
 pub(super) fn arguments(command: Command, policy: Arg) -> Command {
-    place::arguments(command.arg(policy))
+    command.arg(policy)
 }
 
 /// Runs a round; the exit code is that of the worst result: 0 healthy, 22 unknown, 20 unhealthy.
@@ -32,19 +30,21 @@ pub(super) fn probe(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comman
     cx.warn();
     let path = file(matches, "sla");
     let policy = policy(cx, &path)?;
-    let mut round = round(cx, &policy, &path)?;
+    let directory = cx.environment.directory.join(&path);
+    let directory = directory.parent().unwrap_or(&cx.environment.directory);
+    let probes = Probes::of(&policy.file, directory, &cx.settings.tenants.probing)?;
+    let nonce: String = random::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let round = probes.round(&policy, &format!("probe-{}-{nonce}", Timestamp::from(SystemTime::now())));
     if round.is_empty() {
         let message = format!("{} has no objective of kind probe, or no tenant that has one", path.display());
         return Err(CommandError::usage(message, "docs/probes.md shows one"));
     }
     let began = Instant::now();
-    let (place, results) = runtime()?.block_on(async {
-        let place = place::of(cx, matches, &mut round).await?;
-        let progress = RoundProgress::new(cx.screen.clone(), round.len());
-        cx.screen.note(&format!("probes {} tenant(s) by {place}", round.len()));
-        let results = place.run(&round, &progress).await;
-        Ok::<_, CommandError>((place.to_string(), results))
-    })?;
+    let place = probes.by();
+    cx.screen.note(&format!("probes {} tenant(s) by {place}", round.len()));
+    let progress = RoundProgress::new(cx.screen.clone());
+    progress.begun(0, round.len());
+    let results = runtime()?.block_on(probes.ask(&round, &progress));
     let tally = Tally::of(&results);
     if cx.screen.json() {
         for result in &results {
@@ -67,22 +67,6 @@ pub(super) fn probe(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comman
         (0, _) => 22,
         _ => 20,
     })
-}
-
-/// Everything that the policy has to ask, with the roots that it names.
-fn round(cx: &Context<'_>, policy: &Policy, path: &Path) -> Result<ProbeRound, CommandError> {
-    let now = Timestamp::from(SystemTime::now());
-    let nonce: String = random::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut roots = BTreeMap::new();
-    for (name, objective) in &policy.file.objectives {
-        if let ObjectiveKind::Probe(probe) = &objective.kind
-            && let Some(ca_file) = &probe.ca_file
-        {
-            let beside = path.parent().unwrap_or_else(|| Path::new("")).join(ca_file);
-            roots.insert(name.clone(), text(cx, &beside)?);
-        }
-    }
-    Ok(ProbeRound::of(policy, &format!("probe-{now}-{nonce}"), &roots))
 }
 
 /// Those that are not healthy, the worst first.

@@ -63,20 +63,65 @@ fn a_policy_without_probes_has_nothing_to_ask() {
 }
 
 #[test]
-fn kubernetes_needs_an_image_and_names_that_it_takes() {
+fn pods_need_an_image_and_names_that_the_cluster_takes() {
     let world = world(service());
-    let told = world.again(&["tenants", "probe", "--in", "kubernetes"]).run();
-    assert!(told.starts_with("exit code 2\n") && told.contains("--image"), "{told}");
+    let told = world.again(&["tenants", "probe", "--probes", "kubernetes"]).run();
+    assert!(told.starts_with("exit code 2\n") && told.contains("--probe-image"), "{told}");
 }
 
 #[cfg(feature = "kubernetes")]
 #[test]
 fn a_namespace_out_of_form_is_refused_before_anybody_is_asked() {
     let world = world(service());
-    let arguments = ["tenants", "probe", "--in", "kubernetes", "--image", "i", "--namespace", "Not.One"];
+    let arguments =
+        ["tenants", "probe", "--probes", "kubernetes", "--probe-image", "i", "--probe-namespace", "Not.One"];
     let told = world.again(&arguments).run();
     assert!(
         told.starts_with("exit code 2\n") && told.contains("the namespace \"Not.One\" is not a name"),
         "{told}"
+    );
+}
+
+#[cfg(not(feature = "docker"))]
+#[test]
+fn a_program_without_docker_says_how_to_build_one() {
+    let told = world(service()).again(&["tenants", "probe", "--probes", "docker"]).run();
+    assert!(
+        told.starts_with("exit code 2\n")
+            && told.contains("probes.runner: this program was built without Docker")
+            && told.contains("--features docker"),
+        "{told}"
+    );
+}
+
+#[cfg(feature = "docker")]
+#[test]
+fn containers_need_a_program_and_an_engine() {
+    let world = world(service());
+    let program = world.directory.path().join("canary-probe");
+    let docker = |more: &[&'static str]| [&["tenants", "probe", "--probes", "docker"], more].concat();
+    let told = world.again(&docker(&["--probe-program", "canary-probe"]));
+    let text = told.run();
+    assert!(
+        text.starts_with("exit code 2\n") && text.contains("canary-probe for containers to run"),
+        "{text}"
+    );
+    assert!(text.contains("scripts/probe"), "{text}");
+    std::fs::write(program, "a program").unwrap();
+    let host = ["--probe-program", "canary-probe", "--docker-host", "ssh://h"];
+    let world = told.again(&docker(&host));
+    let text = world.run();
+    assert!(text.starts_with("exit code 2\n") && text.contains("probes.docker_host: "), "{text}");
+    let roots = ["--probe-program", "canary-probe", "--probe-roots", "gone.pem"];
+    let world = world.again(&docker(&roots));
+    let text = world.run();
+    assert!(text.starts_with("exit code 2\n") && text.contains("probes.roots: cannot read"), "{text}");
+    // Nobody is there: whoever was to be asked is unknown, and nobody unhealthy.
+    let gone = ["--probe-program", "canary-probe", "--docker-host", "unix:///no/such/socket"];
+    let text = world.again(&docker(&gone)).run();
+    assert!(text.starts_with("exit code 22\n") && text.contains("unknown  acme"), "{text}");
+    assert!(
+        text.contains("0 healthy, 0 unhealthy, 3 unknown; 2 batches by containers of the Docker Engine at"),
+        "{text}"
     );
 }
