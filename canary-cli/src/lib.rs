@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod announcing;
 pub mod backend;
 pub mod cli;
 mod commands;

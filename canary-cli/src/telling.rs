@@ -1,7 +1,7 @@
 //! Who is told of a command's rollout besides the screen, and that the last word arrives before the process ends.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use canary_core::engine::{Check, Order, Outcome};
@@ -13,6 +13,7 @@ use canary_notify::{
     About, Choice, DeliveryError, Notifier, NotifyConfig, Report, Secret, SigningSecret, Target,
 };
 
+use crate::announcing::{self, Announcer};
 use crate::commands::Context;
 use crate::error::{CommandError, ErrorKind, chain};
 use crate::known;
@@ -20,6 +21,7 @@ use crate::render::{Screen, line};
 use crate::settings::{Key, Settings};
 use crate::telemetry::Metrics;
 use crate::traces::Traces;
+use crate::wiring::Fleet;
 
 /// How long a process that is ended by signals waits for its last word to arrive.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -27,6 +29,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How old what waits may be before it is warned of: Datadog takes no event that is older than 18 hours.
 const OLD: Duration = Duration::from_secs(12 * 3600);
+/// What sends the rest.
+const NEXT: &str = "run, resume, rollback, abort or `notify flush`";
 /// How long one try of a delivery may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
@@ -35,6 +39,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub(crate) struct Telling {
     active: Arc<OnceLock<Active>>,
     traces: Arc<OnceLock<Traces>>,
+    decisions: Arc<Mutex<Option<announcing::Telling>>>,
 }
 
 #[derive(Debug)]
@@ -85,7 +90,25 @@ impl Telling {
     ///
     /// What does not arrive is a warning; it changes nothing else.
     pub(crate) async fn ended(&self, screen: &Screen, result: &Result<u8, CommandError>) {
-        tokio::join!(self.receivers_ended(screen, result), self.spans_sent(screen, LAST_SPANS));
+        let decisions = async {
+            let telling = self.decisions.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(telling) = telling {
+                telling.end(screen).await;
+            }
+        };
+        tokio::join!(self.receivers_ended(screen, result), decisions, self.spans_sent(screen, LAST_SPANS));
+    }
+
+    /// Has the decisions of a watch told, where it decides by tenants.
+    pub(crate) fn announce(&self, cx: &Context<'_>, fleet: &Fleet) -> Result<(), CommandError> {
+        if cx.settings.tenants.policy.is_none() {
+            return Ok(());
+        }
+        if let Some(announcer) = Announcer::of(cx)? {
+            let telling = announcing::Telling::begin(announcer, &fleet.bell);
+            *self.decisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(telling);
+        }
+        Ok(())
     }
 
     /// Waits for what is on its way; how each receiver fared.
@@ -104,7 +127,7 @@ impl Telling {
             active.notifier.abandon(outcome(error.kind, &why), format!("the command ended early: {why}"));
         }
         for report in active.notifier.close(active.flush).await {
-            if let Some(warning) = warning(&report) {
+            if let Some(warning) = warning(&report, NEXT) {
                 warn(screen, &warning);
             }
         }
@@ -155,8 +178,8 @@ fn outcome(kind: ErrorKind, why: &str) -> Outcome {
     }
 }
 
-/// What a person should know of a receiver that did not get everything.
-fn warning(report: &Report) -> Option<String> {
+/// What a person should know of a receiver that did not get everything; `next` says what sends the rest.
+pub(crate) fn warning(report: &Report, next: &str) -> Option<String> {
     if report.complete() {
         return None;
     }
@@ -171,7 +194,9 @@ fn warning(report: &Report) -> Option<String> {
     }
     text.extend(report.error.iter().map(|error| format!("; last: {error}")));
     text.extend(old(report).map(|age| format!("; the oldest waits for {age}")));
-    text.push_str("; what waits is sent by the next run, resume, rollback, abort or `notify flush`");
+    if report.left > 0 {
+        text.push_str(&format!("; what waits is sent by the next {next}"));
+    }
     Some(text)
 }
 
@@ -189,7 +214,7 @@ pub(crate) fn warn(screen: &Screen, text: &str) {
     }
 }
 
-fn config(cx: &Context<'_>) -> NotifyConfig {
+pub(crate) fn config(cx: &Context<'_>) -> NotifyConfig {
     let settings = &cx.settings;
     let about = About {
         service: settings.spec.service.to_string(),
@@ -323,18 +348,20 @@ pub(crate) async fn checks(cx: &Context<'_>) -> Vec<Check> {
                 .push(Check::warn(name, format!("{target}: what is sent can be read on the way; use https")));
         }
     }
-    checks.extend(spooled(cx, &targets));
+    // A journal that is not there or not readable is told by its own check.
+    let records = read(&cx.journal_path()).map(|journal| journal.records).unwrap_or_default();
+    checks.extend(spooled(&Notifier::spooled(&config(cx), &targets, &records), "notification"));
+    if let Ok(Some(announcer)) = Announcer::of(cx) {
+        checks.extend(announcer.checks());
+    }
     checks
 }
 
 /// What waits for receivers since an earlier command.
-fn spooled(cx: &Context<'_>, targets: &[Target]) -> Vec<Check> {
-    // A journal that is not there or not readable is told by its own check.
-    let records = read(&cx.journal_path()).map(|journal| journal.records).unwrap_or_default();
-    let reports = Notifier::spooled(&config(cx), targets, &records).into_iter();
-    let waits = reports.filter(|report| report.left > 0).map(|report| {
-        let text = format!("{}: {} notification(s) wait to be sent again", report.target, report.left);
-        match old(&report) {
+pub(crate) fn spooled(reports: &[Report], what: &str) -> Vec<Check> {
+    let waits = reports.iter().filter(|report| report.left > 0).map(|report| {
+        let text = format!("{}: {} {what}(s) wait to be sent again", report.target, report.left);
+        match old(report) {
             Some(age) => {
                 Check::warn("notify", format!("{text}, the oldest for {age}; send them by `notify flush`"))
             }

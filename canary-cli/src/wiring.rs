@@ -14,6 +14,7 @@ use canary_postgres::shadow::Shadow;
 use canary_postgres::{Base, ContractStore, Force, GateConfig, Locks, MigrationFilesGate, SchemaGate};
 use canary_prom::{MetricsConfig, MetricsSource, PrometheusConfig, PrometheusSource};
 
+use crate::announcing::Bell;
 use crate::backend::{Connected, SelfReport};
 use crate::environment::Environment;
 use crate::error::{CommandError, chain};
@@ -33,6 +34,8 @@ pub struct Fleet {
     pub source_problem: Option<String>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Rings at every decision by tenants.
+    pub(crate) bell: Bell,
 }
 
 impl Fleet {
@@ -44,9 +47,10 @@ impl Fleet {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let connected = settings.backend.connect(settings).await?;
         let mut checks = database::release_checks(settings);
-        checks.extend(tenants::release_check(settings));
+        let bell = Bell::default();
+        checks.extend(tenants::release_check(settings, &bell));
         let mut fleet =
-            Self { connected, prometheus: None, source: None, checks, source_problem: None, clock };
+            Self { connected, prometheus: None, source: None, checks, source_problem: None, clock, bell };
         if settings.spec.watch.is_some() {
             fleet.connect_source(settings).await?;
         }

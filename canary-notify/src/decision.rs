@@ -7,7 +7,8 @@ use crate::notice::{Kind, Notice};
 
 impl Kind {
     /// The kind of a decision's notice.
-    const fn of(decision: Decision) -> Self {
+    #[must_use]
+    pub const fn of(decision: Decision) -> Self {
         match decision {
             Decision::Approve => Self::CheckApproved,
             Decision::Halt => Self::CheckHalted,
@@ -22,7 +23,8 @@ pub(crate) fn notice(about: &About, record: &Record, decided: &Decided) -> Notic
     let named = decided.rollout.as_ref().map_or_else(|| decided.execution.clone(), ToString::to_string);
     let named: String = named.chars().map(plain).collect();
     Notice {
-        id: format!("{named}-{}", record.seq),
+        // Records of the rollout's own journal have numbers of their own, and ids by them.
+        id: format!("{named}-decision-{}", record.seq),
         kind: Kind::of(decided.ruling.decision),
         time: record.time,
         rollout: decided.rollout.clone(),
@@ -104,7 +106,7 @@ fn ppm(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use canary_core::journal::Entry;
+    use canary_core::journal::{Entry, RolloutId};
 
     use super::*;
     use crate::config::{Choice, NotifyConfig};
@@ -124,7 +126,7 @@ mod tests {
     fn each_decision_has_its_kind_its_numbers_and_its_worst() {
         let notice = told(canary_testkit::decided(Decision::Halt));
         assert_eq!(notice.kind.as_str(), "canary.health_check.halted");
-        assert_eq!(notice.id, "canary-2026-11-22T14-32-10Z-k7x2p-0");
+        assert_eq!(notice.id, "canary-2026-11-22T14-32-10Z-k7x2p-decision-0");
         assert_eq!(notice.seq(), Some(0));
         assert_eq!(
             notice.summary,
@@ -149,6 +151,31 @@ mod tests {
     #[test]
     fn one_of_a_rollouts_watch_is_named_by_it() {
         let decided = Decided { rollout: Some(testing::id()), ..canary_testkit::decided(Decision::Approve) };
-        assert_eq!(told(decided).id, format!("{}-0", testing::id()));
+        assert_eq!(told(decided).id, format!("{}-decision-0", testing::id()));
+    }
+
+    #[test]
+    fn of_a_rollouts_probes_the_changes_alone_are_told() {
+        use Decision::{Approve, Halt, Rollback};
+        let by = |decision, rollout: Option<u32>| {
+            let rollout = rollout.map(|n| RolloutId::new(testing::NOW, n));
+            Entry::Decided(Box::new(Decided { rollout, ..canary_testkit::decided(decision) }))
+        };
+        let entries = vec![
+            by(Approve, Some(1)),
+            by(Approve, Some(1)),
+            by(Halt, Some(2)),
+            by(Halt, Some(1)),
+            by(Approve, None),
+            by(Approve, None),
+            by(Halt, Some(1)),
+            by(Approve, Some(1)),
+            by(Rollback, Some(1)),
+            by(Halt, Some(2)),
+        ];
+        let mut story = Story::new(testing::about(), NotifyConfig::new(testing::about()).hold_after);
+        let records = testing::records(entries);
+        let told: Vec<_> = records.iter().filter_map(|record| story.recorded(record)?.seq()).collect();
+        assert_eq!(told, [0, 2, 3, 4, 5, 7, 8], "what is asked for by hand is told each time");
     }
 }

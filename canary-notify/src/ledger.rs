@@ -80,6 +80,11 @@ impl Ledger {
         Self { path: None, file: Mutex::new(file) }
     }
 
+    /// Whether the file at `path` knows all these receivers.
+    pub(crate) fn knows(path: &Path, names: &[&'static str]) -> bool {
+        read(path).is_some_and(|file| names.iter().all(|name| file.next.contains_key(*name)))
+    }
+
     /// The first record whose notice a receiver may not have.
     pub(crate) fn cursor(&self, name: &str) -> u64 {
         self.file().next.get(name).copied().unwrap_or(u64::MAX)

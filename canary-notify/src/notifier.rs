@@ -45,8 +45,21 @@ impl Notifier {
     /// Must be called within a tokio runtime.
     #[must_use]
     pub fn start(config: NotifyConfig, targets: Vec<Target>, records: &[Record]) -> Self {
-        let ledger = Arc::new(ledger(&config, &targets, records, false));
-        let (mut story, past) = past(&config, &targets, records, &ledger);
+        Self::resume(config, targets, records, records.len())
+    }
+
+    /// As [`Self::start`], where the records from index `own` on are of this command: they are not late, and a receiver that is
+    /// new hears of them.
+    pub(crate) fn resume(
+        config: NotifyConfig,
+        targets: Vec<Target>,
+        records: &[Record],
+        own: usize,
+    ) -> Self {
+        let own = own.min(records.len());
+        let ledger = Arc::new(ledger(&config, &targets, records, own, false));
+        let (earlier, ours) = records.split_at(own);
+        let (mut story, past) = past(&config, &targets, earlier, &ledger);
         story.was_before();
         let (mut lanes, mut queues) = (Vec::new(), Vec::new());
         for target in targets.into_iter().map(Arc::new) {
@@ -58,13 +71,17 @@ impl Notifier {
             lanes.push(Lane { task: tokio::spawn(work) });
             queues.push((target, queue));
         }
-        Self { config, story: Mutex::new(story), lanes: Mutex::new(lanes), queues, ledger }
+        let notifier = Self { config, story: Mutex::new(story), lanes: Mutex::new(lanes), queues, ledger };
+        for record in ours {
+            notifier.emit(&Event::Recorded(record));
+        }
+        notifier
     }
 
     /// What waits in the spool for each receiver, as a report in which nothing is delivered; sends and changes nothing.
     #[must_use]
     pub fn spooled(config: &NotifyConfig, targets: &[Target], records: &[Record]) -> Vec<Report> {
-        let ledger = ledger(config, targets, records, true);
+        let ledger = ledger(config, targets, records, records.len(), true);
         let (_, past) = past(config, targets, records, &ledger);
         let report = |target: &Target| {
             let queue = Queue::new(usize::MAX);
@@ -124,7 +141,11 @@ impl Notifier {
     fn tell(&self, notice: Option<Notice>) {
         let Some(notice) = notice.filter(|notice| self.config.choice.wants(notice)) else { return };
         let notice = Arc::new(notice);
-        let told: Vec<_> = self.queues.iter().filter(|(target, _)| target.takes(&notice)).collect();
+        // What another command has delivered meanwhile is settled.
+        let lacks = |target: &Target| {
+            notice.seq().is_none_or(|seq| seq >= self.ledger.cursor(target.name())) && target.takes(&notice)
+        };
+        let told: Vec<_> = self.queues.iter().filter(|(target, _)| lacks(target)).collect();
         if !notice.recorded {
             self.ledger.hold(told.iter().map(|(target, _)| target.name().to_owned()).collect(), &notice);
         }
@@ -172,11 +193,12 @@ fn report(target: &Target, queue: &Queue) -> Report {
     }
 }
 
-/// The cursors in the journal of these records.
-fn ledger(config: &NotifyConfig, targets: &[Target], records: &[Record], look: bool) -> Ledger {
+/// The cursors in the journal of these records, of which those from index `own` on are new to everybody.
+fn ledger(config: &NotifyConfig, targets: &[Target], records: &[Record], own: usize, look: bool) -> Ledger {
     let names: Vec<_> = targets.iter().map(Target::name).collect();
     let log = records.last().map_or("", |record| record.log.as_str());
-    let next = records.last().map_or(0, |record| record.seq + 1);
+    let end = records.last().map_or(0, |record| record.seq + 1);
+    let next = records.get(own).map_or(end, |record| record.seq);
     if look {
         return Ledger::look(config.ledger.as_deref(), log, next, &names);
     }

@@ -1,10 +1,11 @@
 //! From events to notices: a fold, without a clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use canary_core::analysis::Verdict;
 use canary_core::engine::{FailureClass, Outcome};
-use canary_core::journal::{Anchor, Entry, Record, RolloutId, StepResult};
+use canary_core::journal::{Anchor, Decided, Decision, Entry, Record, RolloutId, StepResult};
 use canary_core::plan::{Direction, Plan, Purpose};
 use canary_core::time::Timestamp;
 use canary_core::traits::{GateVerdict, Progress, Review, Severity};
@@ -37,6 +38,8 @@ pub struct Story {
     journal_lost: Option<String>,
     ended: bool,
     unrecorded: u64,
+    /// What was decided last about each rollout: its watch decides at every probe.
+    decided: BTreeMap<RolloutId, Decision>,
     /// Whether this process had a part in it.
     live: bool,
 }
@@ -61,6 +64,7 @@ impl Story {
             journal_lost: None,
             ended: false,
             unrecorded: 0,
+            decided: BTreeMap::new(),
             live: false,
         }
     }
@@ -91,7 +95,7 @@ impl Story {
     /// A record was written.
     pub fn recorded(&mut self, record: &Record) -> Option<Notice> {
         if let Entry::Decided(decided) = &record.entry {
-            return Some(decision::notice(&self.about, record, decided));
+            return self.changed(decided).then(|| decision::notice(&self.about, record, decided));
         }
         let id = record.entry.rollout().map(|rollout| format!("{rollout}-{}", record.seq));
         let notice = self.take(record.time, &record.entry, id?)?;
@@ -162,10 +166,17 @@ impl Story {
     fn turn_to(&mut self, rollout: &RolloutId) {
         if self.rollout.as_ref() != Some(rollout) {
             let journal_lost = self.journal_lost.take();
-            let unrecorded = self.unrecorded;
-            *self = Self { journal_lost, unrecorded, ..Self::new(self.about.clone(), self.hold_after) };
+            let (unrecorded, decided) = (self.unrecorded, std::mem::take(&mut self.decided));
+            *self = Self { journal_lost, unrecorded, decided, ..Self::new(self.about.clone(), self.hold_after) };
             self.rollout = Some(rollout.clone());
         }
+    }
+
+    /// Whether a decision is worth telling: of the probes of one watch, those that decide otherwise than the one before.
+    fn changed(&mut self, decided: &Decided) -> bool {
+        let now = decided.ruling.decision;
+        let before = decided.rollout.as_ref().and_then(|rollout| self.decided.insert(rollout.clone(), now));
+        before != Some(now)
     }
 
     fn take(&mut self, time: Timestamp, entry: &Entry, id: String) -> Option<Notice> {

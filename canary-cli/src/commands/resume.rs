@@ -57,6 +57,7 @@ pub(super) async fn go_on(
     let records = journal.records().await.map_err(|error| explain(&error))?;
     let sink = ScreenSink::resuming(cx.screen.clone(), view.plan.clone(), &records);
     let sink: Arc<dyn EventSink> = Arc::new(sink);
+    cx.telling.announce(cx, &fleet)?;
     let backends = fleet.backends(Some(journal), cx.telling.with(sink));
     let control = Control::default();
     let actor = cx.settings.actor.clone();

@@ -27,6 +27,7 @@ pub(super) async fn run(cx: &Context<'_>) -> Result<u8, CommandError> {
         return super::resume::go_on(cx, open.journal, view, false).await;
     }
     let order = cx.order(fleet.clock.as_ref())?;
+    cx.telling.announce(cx, &fleet)?;
     let sink: Arc<dyn EventSink> = Arc::new(ScreenSink::new(cx.screen.clone()));
     let backends = fleet.backends(Some(open.journal), cx.telling.with(sink));
     cx.screen.note("looking at everything a rollout needs; nothing is changed yet");

@@ -18,6 +18,7 @@ use canary_tenants::round::{Round, decide_round};
 use canary_tenants::source::TenantSource;
 
 use super::database::Unusable;
+use crate::announcing::Bell;
 use crate::decisions::{DecisionLog, NewDecision, RecordError};
 use crate::error::{CommandError, chain};
 use crate::probes::Probes;
@@ -32,9 +33,9 @@ const EXPLAINS: &str = "`canary-cli log explain --decisions` shows what it rests
 const QUARTERS: u32 = 3;
 
 /// The check that the settings ask for. What cannot be set up refuses a rollout, and holds a watch.
-pub(super) fn release_check(settings: &Settings) -> Option<Arc<dyn ReleaseCheck>> {
+pub(super) fn release_check(settings: &Settings, bell: &Bell) -> Option<Arc<dyn ReleaseCheck>> {
     let path = settings.tenants.policy.as_deref()?;
-    Some(match TenantsCheck::of(settings, path) {
+    Some(match TenantsCheck::of(settings, path, bell.clone()) {
         Ok(check) => Arc::new(check),
         Err(error) => {
             let why = error.problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>();
@@ -53,6 +54,7 @@ struct TenantsCheck {
     probes: Probes,
     version: Option<String>,
     log: DecisionLog,
+    bell: Bell,
 }
 
 impl fmt::Display for TenantsCheck {
@@ -62,7 +64,7 @@ impl fmt::Display for TenantsCheck {
 }
 
 impl TenantsCheck {
-    fn of(settings: &Settings, path: &Path) -> Result<Self, CommandError> {
+    fn of(settings: &Settings, path: &Path, bell: Bell) -> Result<Self, CommandError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             CommandError::usage(format!("cannot read the policy {}: {error}", path.display()), "")
         })?;
@@ -80,6 +82,7 @@ impl TenantsCheck {
             probes,
             version: settings.tenants.version.clone(),
             log,
+            bell,
         })
     }
 
@@ -177,6 +180,9 @@ impl TenantsCheck {
                 evidence: &evidence,
             })
             .await;
+        if let Ok(record) = &recorded {
+            self.bell.ring(record);
+        }
         report(&policy, &round, &recorded)
     }
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use canary_core::journal::Record;
 use canary_core::time::Timestamp;
 use canary_tenants::decide::Decision;
 use canary_tenants::evidence::Before;
@@ -17,6 +18,7 @@ use canary_tenants::round::decide_round;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::{file, read_at};
+use crate::announcing::{self, Announcer};
 use crate::commands::{Context, random};
 use crate::decisions::{DecisionLog, NewDecision};
 use crate::error::{CommandError, ErrorKind, Problem, chain};
@@ -94,6 +96,7 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
     let version = named_here.or_else(|| cx.settings.tenants.version.clone());
     named(&policy, version.as_ref(), &path)?;
     let log = DecisionLog::of(&cx.settings);
+    let announcer = Announcer::of(cx)?;
     let before = before(&log, &policy, version.as_deref(), at, &mut execution);
     let question = Question {
         at,
@@ -126,8 +129,13 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
         policy_path: &beside,
         evidence: &evidence,
     };
-    record(&log, new, &mut execution).await?;
-    show::show(cx, &policy, &round, &execution)?;
+    announcer.iter().for_each(Announcer::enrol);
+    let recorded = record(&log, new, &mut execution).await?;
+    show::decision(cx, &policy, &round);
+    if let (Some(announcer), Some(record)) = (&announcer, &recorded) {
+        tell(announcer, record, &mut execution).await;
+    }
+    show::steps(cx, &round, &execution)?;
     Ok(exit_code(round.decided.decision))
 }
 
@@ -136,7 +144,7 @@ async fn record(
     log: &DecisionLog,
     new: NewDecision<'_>,
     execution: &mut Execution,
-) -> Result<(), CommandError> {
+) -> Result<Option<Record>, CommandError> {
     const ACTION: &str = "log_decision_audit_trail";
     let decision = new.round.decided.decision;
     match log.append(new).await {
@@ -144,7 +152,7 @@ async fn record(
             let detail = format!("record {} in {}", record.seq, log.path().display());
             execution.step(ACTION, Status::Success, detail);
             execution.hash = Some(record.hash.to_string());
-            Ok(())
+            Ok(Some(record))
         }
         Err(error) if decision == Decision::Approve => {
             let mut told = error.explain();
@@ -157,9 +165,16 @@ async fn record(
         Err(error) => {
             let detail = format!("not recorded in {}: {}", log.path().display(), chain(&error));
             execution.step(ACTION, Status::Failure, detail);
-            Ok(())
+            Ok(None)
         }
     }
+}
+
+/// Tells of what is on the record. It has been decided and said: neither is changed by who hears of it, or when.
+async fn tell(announcer: &Announcer, record: &Record, execution: &mut Execution) {
+    let (all, detail) = announcing::told(record, &announcer.tell(Some(record.seq)).await);
+    let status = if all { Status::Success } else { Status::Warning };
+    execution.step("emit_metrics_event", status, detail);
 }
 
 /// What the last round with the same release left. Without it a breach is the first of its kind, which takes nothing back.

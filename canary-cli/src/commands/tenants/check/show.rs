@@ -16,17 +16,11 @@ use crate::render::{LoggedStep, logged_lines, plain, table, words};
 /// How many anomalies are told on a screen; programs get all.
 const TOLD: usize = 10;
 
-pub(super) fn show(
-    cx: &Context<'_>,
-    policy: &Policy,
-    round: &Round,
-    execution: &Execution,
-) -> Result<(), CommandError> {
+/// The decision, as soon as it is on the record; programs get it with the steps, as one object.
+pub(super) fn decision(cx: &Context<'_>, policy: &Policy, round: &Round) {
     cx.screen.close();
     if cx.screen.json() {
-        let log = execution.log(round);
-        cx.screen.line(serde_json::to_string(&log).map_err(|error| CommandError::bug(error.to_string()))?);
-        return Ok(());
+        return;
     }
     cx.screen.lines(headline(cx, round));
     reasons(cx, round);
@@ -40,8 +34,17 @@ pub(super) fn show(
         cx.screen.lines(worst(cx, policy, &named));
     }
     anomalies(cx, round);
+}
+
+/// What was done, at the end of it.
+pub(super) fn steps(cx: &Context<'_>, round: &Round, execution: &Execution) -> Result<(), CommandError> {
+    if cx.screen.json() {
+        let log = execution.log(round);
+        cx.screen.line(serde_json::to_string(&log).map_err(|error| CommandError::bug(error.to_string()))?);
+        return Ok(());
+    }
     cx.screen.line("");
-    steps(cx, execution);
+    table_of(cx, execution);
     Ok(())
 }
 
@@ -162,7 +165,7 @@ fn about(anomaly: &Anomaly) -> String {
     parts.into_iter().flatten().map(|part| plain(part)).collect::<Vec<_>>().join(" ")
 }
 
-fn steps(cx: &Context<'_>, execution: &Execution) {
+fn table_of(cx: &Context<'_>, execution: &Execution) {
     let paint = cx.screen.paint;
     let steps = execution.steps.iter().map(|step| LoggedStep {
         status: step.status.as_str(),
