@@ -152,7 +152,9 @@ impl Telling {
         let (stop, flush) = (self.task.abort_handle(), self.flush);
         let warnings = tokio::time::timeout(flush, self.task).await;
         stop.abort();
-        let late = || vec![format!("decisions: time was up (notify.flush_timeout); they are told by the next {NEXT}")];
+        let late = || {
+            vec![format!("decisions: time was up (notify.flush_timeout); they are told by the next {NEXT}")]
+        };
         for text in warnings.map_or_else(|_| late(), Result::unwrap_or_default) {
             warn(screen, &text);
         }

@@ -29,8 +29,9 @@ fn replays(setting: &Setting) -> bool {
 #[must_use]
 pub fn command() -> Command {
     let all = |_: &Setting| true;
-    let fleet =
-        |s: &Setting| !matches!(s.section(), "migrations" | "watch" | "prometheus" | "metrics" | "database");
+    let fleet = |s: &Setting| {
+        !matches!(s.section(), "migrations" | "watch" | "prometheus" | "datadog" | "metrics" | "database")
+    };
     let gate = |s: &Setting| {
         matches!(s.section(), "migrations" | "" | "state")
             || matches!(s.flag, "phase" | "service" | "database-url-file" | "database-url-variable")

@@ -1,6 +1,7 @@
 //! From settings to live backends. Nothing is connected here but to ask for the nodes' addresses.
 
 mod database;
+mod datadog;
 mod tenants;
 
 use std::path::{Path, PathBuf};
@@ -91,6 +92,9 @@ impl Fleet {
                     PrometheusSource::new(config).map_err(|e| unusable(settings, Key::PrometheusUrl, &e))?;
                 self.prometheus = Some(source.clone());
                 self.source = Some(Arc::new(source));
+            }
+            SourceSettings::Datadog(named) => {
+                self.source = Some(Arc::new(datadog::slis(settings, named)?));
             }
             SourceSettings::Metrics { port, path } => {
                 match self.pages(settings, *port, path.as_str()).await {

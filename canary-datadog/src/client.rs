@@ -25,6 +25,8 @@ const LARGEST: usize = 64 * 1024 * 1024;
 pub(crate) enum Trouble {
     /// The source does not answer, or not for now.
     Down(String),
+    /// The keys do not suffice.
+    Unauthorised(String),
     /// It refuses what is asked: no waiting helps.
     Refused(String),
 }
@@ -119,7 +121,7 @@ impl Client {
             400 | 404 | 413 | 422 => {
                 Err(Answer::Final(Trouble::Refused(format!("it answered {status}: {told}"))))
             }
-            401 | 403 => Err(Answer::Final(Trouble::Down(format!(
+            401 | 403 => Err(Answer::Final(Trouble::Unauthorised(format!(
                 "it answered {status}: the API key, the application key, or its scope timeseries_query: {told}"
             )))),
             429 => {

@@ -1,7 +1,6 @@
 //! A notice as an event: bodies of Events v2 and v1 that hold the documented limits whatever is in the notice.
 
-use canary_core::journal::Decided;
-use canary_notify::{Importance, Kind, Notice};
+use canary_notify::{Importance, Kind, Notice, cut, figures};
 use serde_json::{Map, Value, json};
 
 /// The longest title, in characters.
@@ -18,8 +17,6 @@ const HOST: usize = 255;
 const WORDS: usize = MESSAGE - 300;
 /// The longest text within the metadata.
 const VALUE: usize = 500;
-/// How many of the worst results are named.
-const WORST: usize = 10;
 /// How old an event may be, in milliseconds: Datadog refuses what is older than 18 hours.
 pub(crate) const OLDEST_MS: u64 = 18 * 3600 * 1000;
 
@@ -151,7 +148,9 @@ fn metadata(notice: &Notice) -> Value {
         );
     }
     if let Some(decided) = &notice.decision {
-        put("decision", decision(decided));
+        let mut figures = figures(decided, NAME);
+        figures["gaps"] = json!(decided.ruling.gaps);
+        put("decision", figures);
     }
     if let Some(anchor) = &notice.anchor {
         put("log", anchor.log.clone().into());
@@ -159,45 +158,4 @@ fn metadata(notice: &Notice) -> Value {
         put("hash", json!(anchor.hash));
     }
     all.into()
-}
-
-/// Counts, digests and the ten worst: more tenants fit into no event.
-fn decision(decided: &Decided) -> Value {
-    let ruling = &decided.ruling;
-    let worst = ruling.worst.iter().take(WORST).map(|one| {
-        json!({
-            "tenant": cut(&one.tenant, NAME),
-            "objective": cut(&one.objective, NAME),
-            "source": cut(&one.source, NAME),
-            "code": one.code,
-            "observed": one.observed,
-            "limit_adj": one.limit_adj,
-            "n": one.n,
-        })
-    });
-    json!({
-        "decision": ruling.decision,
-        "execution": cut(&decided.execution, NAME),
-        "version": ruling.version.as_ref().map(|version| cut(version, NAME)),
-        "score_ppm": ruling.score_ppm,
-        "lo_ppm": ruling.lo_ppm,
-        "hi_ppm": ruling.hi_ppm,
-        "threshold_ppm": ruling.threshold_ppm,
-        "tenants": ruling.tenants,
-        "breached": ruling.breached,
-        "unknown": ruling.unknown,
-        "gaps": ruling.gaps,
-        "reasons": ruling.reasons,
-        "worst": worst.collect::<Vec<_>>(),
-        "policy_sha256": ruling.policy_sha256,
-        "evidence_sha256": decided.evidence_sha256,
-    })
-}
-
-/// The start of a text, with a sign that there was more.
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
 }

@@ -71,6 +71,41 @@ pub(crate) fn rows(answer: &Value, queries: usize) -> Result<Rows, String> {
     groups.iter().enumerate().map(row).collect()
 }
 
+/// Reads a scalar answer about `queries` queries that are not grouped: one number each, or none.
+///
+/// # Errors
+/// Which part is not as documented.
+pub(crate) fn numbers(answer: &Value, queries: usize) -> Result<Vec<Option<f64>>, String> {
+    let columns = answer["data"]["attributes"]["columns"].as_array().ok_or("no columns in the answer")?;
+    let of = |column: &Value| match column["values"].as_array().map(Vec::as_slice) {
+        Some([] | [Value::Null]) => Ok(None),
+        Some([one]) => one.as_f64().map(Some).ok_or_else(|| "a value that is no number".to_owned()),
+        _ => Err("not one value in a column that is not grouped".to_owned()),
+    };
+    let numbers = columns.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+    match numbers.len() {
+        0 => Ok(vec![None; queries]),
+        count if count == queries => Ok(numbers),
+        count => Err(format!("{count} columns, where {queries} were asked for")),
+    }
+}
+
+/// What an answer doubts of itself, beside its data.
+pub(crate) fn doubts(answer: &Value) -> Vec<String> {
+    let errors = match &answer["errors"] {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    errors.into_iter().filter(|text| !text.is_empty()).collect()
+}
+
+/// Hundredths of a percent as Datadog writes percentiles: `95`, `99.9`.
+pub(crate) fn percent(hundredths: u64) -> String {
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// The points of one query and group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Points {
@@ -153,6 +188,26 @@ mod tests {
         assert!(rows(&answer, 3).is_err());
         assert!(rows(&json!({ "errors": "x" }), 1).is_err());
         assert_eq!(rows(&json!({ "data": { "attributes": { "columns": [] } } }), 1), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn percentiles_are_written_as_datadog_writes_them() {
+        assert_eq!([9_500, 9_990, 5_000, 9_999].map(percent), ["95", "99.9", "50", "99.99"]);
+    }
+
+    #[test]
+    fn without_groups_there_is_one_number_a_query_or_none() {
+        let answer = |values: [Value; 2]| {
+            let column = |values: &Value| json!({ "type": "number", "name": "q", "values": values });
+            json!({ "data": { "attributes": { "columns": values.each_ref().map(column) } } })
+        };
+        assert_eq!(numbers(&answer([json!([1.5]), json!([null])]), 2), Ok(vec![Some(1.5), None]));
+        assert_eq!(numbers(&answer([json!([]), json!([])]), 2), Ok(vec![None, None]));
+        assert_eq!(numbers(&json!({ "data": { "attributes": { "columns": [] } } }), 2), Ok(vec![None, None]));
+        for broken in [answer([json!([1, 2]), json!([1])]), answer([json!(["x"]), json!([1])]), json!({})] {
+            assert!(numbers(&broken, 2).is_err(), "{broken}");
+        }
+        assert!(numbers(&answer([json!([1]), json!([1])]), 3).is_err());
     }
 
     #[test]

@@ -50,12 +50,7 @@ impl Notifier {
 
     /// As [`Self::start`], where the records from index `own` on are of this command: they are not late, and a receiver that is
     /// new hears of them.
-    pub(crate) fn resume(
-        config: NotifyConfig,
-        targets: Vec<Target>,
-        records: &[Record],
-        own: usize,
-    ) -> Self {
+    pub(crate) fn resume(config: NotifyConfig, targets: Vec<Target>, records: &[Record], own: usize) -> Self {
         let own = own.min(records.len());
         let ledger = Arc::new(ledger(&config, &targets, records, own, false));
         let (earlier, ours) = records.split_at(own);

@@ -167,7 +167,8 @@ impl Story {
         if self.rollout.as_ref() != Some(rollout) {
             let journal_lost = self.journal_lost.take();
             let (unrecorded, decided) = (self.unrecorded, std::mem::take(&mut self.decided));
-            *self = Self { journal_lost, unrecorded, decided, ..Self::new(self.about.clone(), self.hold_after) };
+            *self =
+                Self { journal_lost, unrecorded, decided, ..Self::new(self.about.clone(), self.hold_after) };
             self.rollout = Some(rollout.clone());
         }
     }

@@ -1,9 +1,10 @@
 //! The webhook's body: JSON, versioned; `docs/notification.schema.json` says what it holds.
 
 use canary_core::engine::Outcome;
-use canary_core::journal::{Decided, NodeReport};
+use canary_core::journal::NodeReport;
 use serde_json::{Value, json};
 
+use crate::figures::{self, figures};
 use crate::notice::Notice;
 
 /// The version of the body's form; grows when a field changes its meaning or goes away.
@@ -44,36 +45,8 @@ pub(crate) fn body(notice: &Notice) -> Value {
             "nodes": nodes,
             "nodes_left_out": more,
             "journal": notice.anchor,
-            "decision": notice.decision.as_deref().map(decision),
+            "decision": notice.decision.as_deref().map(|decided| figures(decided, LINE)),
         },
-    })
-}
-
-/// The decision with the numbers it was made by.
-fn decision(decided: &Decided) -> Value {
-    let ruling = &decided.ruling;
-    let worst = ruling.worst.iter().map(|one| {
-        json!({
-            "tenant": cut(&one.tenant), "objective": one.objective, "source": one.source, "code": one.code,
-            "observed": one.observed, "limit": one.limit, "limit_adj": one.limit_adj, "n": one.n,
-        })
-    });
-    json!({
-        "decision": ruling.decision,
-        "execution": decided.execution,
-        "version": ruling.version,
-        "percentage": ruling.percentage,
-        "score_ppm": ruling.score_ppm,
-        "lo_ppm": ruling.lo_ppm,
-        "hi_ppm": ruling.hi_ppm,
-        "threshold_ppm": ruling.threshold_ppm,
-        "tenants": ruling.tenants,
-        "breached": ruling.breached,
-        "unknown": ruling.unknown,
-        "reasons": ruling.reasons,
-        "worst": worst.collect::<Vec<_>>(),
-        "policy_sha256": ruling.policy_sha256,
-        "evidence_sha256": decided.evidence_sha256,
     })
 }
 
@@ -94,12 +67,9 @@ fn nodes(all: &[NodeReport]) -> (Vec<Value>, usize) {
     (shown.collect(), all.len().saturating_sub(NODES))
 }
 
-/// The start of a text.
+/// The start of a line of text.
 pub(crate) fn cut(text: &str) -> String {
-    if text.chars().count() <= LINE {
-        return text.to_owned();
-    }
-    text.chars().take(LINE - 1).chain(['…']).collect()
+    figures::cut(text, LINE)
 }
 
 #[cfg(test)]

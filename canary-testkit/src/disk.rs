@@ -22,10 +22,8 @@ impl SmallDisk {
     pub fn mount(kib: u32) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
         let size = format!("size={kib}k");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(directory.path())
-            .output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(directory.path()).output();
         match mount {
             Ok(done) if done.status.success() => Some(Self { directory }),
             other => {
@@ -51,11 +49,13 @@ impl SmallDisk {
     /// When there is an end to the room for another reason than that it is full.
     pub fn fill(&self) {
         let path = self.ballast();
-        let filled = File::options().create(true).append(true).open(&path).and_then(|mut file| -> std::io::Result<Infallible> {
-            loop {
-                file.write_all(&[0; 512])?;
-            }
-        });
+        let filled = File::options().create(true).append(true).open(&path).and_then(
+            |mut file| -> std::io::Result<Infallible> {
+                loop {
+                    file.write_all(&[0; 512])?;
+                }
+            },
+        );
         let error: std::io::Error = match filled {
             Ok(never) => match never {},
             Err(error) => error,
@@ -70,7 +70,8 @@ impl SmallDisk {
     /// When that is not possible.
     pub fn make_room(&self) {
         let path = self.ballast();
-        std::fs::remove_file(&path).unwrap_or_else(|error| panic!("cannot remove {}: {error}", path.display()));
+        std::fs::remove_file(&path)
+            .unwrap_or_else(|error| panic!("cannot remove {}: {error}", path.display()));
     }
 }
 

@@ -17,8 +17,8 @@ use super::layers::Layers;
 use super::table::Key;
 use super::values::Given as _;
 use super::{
-    IncusEndpoint, IncusSettings, MigrationSettings, NotifySettings, Settings, SourceSettings,
-    TelemetrySettings, TenantsSettings,
+    DatadogSettings, IncusEndpoint, IncusSettings, MigrationSettings, NotifySettings, Settings,
+    SourceSettings, TelemetrySettings, TenantsSettings,
 };
 use crate::backend::{OwnSettings, Registry, haproxy_incus};
 use crate::environment::Environment;
@@ -150,11 +150,28 @@ fn source(layers: &Layers, environment: &Environment) -> SourceSettings {
             bearer_token_file: layers.path(Key::BearerTokenFile).map(|path| environment.directory.join(path)),
         };
     }
+    if layers.text(Key::WatchSource).given() == "datadog" {
+        return SourceSettings::Datadog(datadog(layers, environment));
+    }
     let port = layers.count(Key::MetricsPort).and_then(|port| u16::try_from(port).ok());
     let shared = layers.text(Key::Backend).given() == haproxy_incus::NAME;
     SourceSettings::Metrics {
         port: port.or_else(|| shared.then(|| health_port(layers))),
         path: layers.http_path(Key::MetricsPath).given(),
+    }
+}
+
+fn datadog(layers: &Layers, environment: &Environment) -> DatadogSettings {
+    let named = [(Key::RequestsMetric, Key::DatadogRequests), (Key::LatencyMetric, Key::DatadogLatency)];
+    let named =
+        named.into_iter().filter_map(|(name, key)| Some((layers.metric(name)?, key, layers.text(key)?)));
+    DatadogSettings {
+        site: layers.text(Key::DatadogSite).given(),
+        key_file: layers.path(Key::DatadogKeyFile).map(|path| environment.directory.join(path)),
+        variables: environment.kept(),
+        node_tag: layers.metric(Key::DatadogNodeTag),
+        metrics: named.collect(),
+        latency_unit: layers.text(Key::DatadogLatencyUnit).given(),
     }
 }
 

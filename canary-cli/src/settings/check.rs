@@ -18,7 +18,7 @@ pub(super) use judges::idle;
 
 /// All contradictions. Settings that could not be read are left out of it.
 pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Problem> {
-    let rules: [fn(&Layers) -> Option<Problem>; 23] = [
+    let rules: [fn(&Layers) -> Option<Problem>; 24] = [
         target_fits,
         canary_is_no_peer,
         pauses_follow_nodes,
@@ -33,6 +33,7 @@ pub(super) fn contradictions(layers: &Layers, registry: &Registry) -> Vec<Proble
         judges::scores_are_in_order,
         judges::warm_up_fits,
         judges::something_is_compared,
+        judges::counters_are_compared,
         judges::common_faults_are_seen,
         subject_needs_a_label,
         expressions_need_prometheus,
@@ -193,7 +194,7 @@ fn something_is_watched(layers: &Layers) -> Option<Problem> {
 }
 
 fn subject_needs_a_label(layers: &Layers) -> Option<Problem> {
-    let keys = [Key::WatchSubject, Key::WatchSource, Key::NodeLabel];
+    let keys = [Key::WatchSubject, Key::WatchSource, Key::NodeLabel, Key::DatadogNodeTag];
     if !watched(layers) || !sound(layers, &keys) || layers.tells_nodes_apart() {
         return None;
     }
@@ -204,10 +205,16 @@ fn subject_needs_a_label(layers: &Layers) -> Option<Problem> {
         let sli = layers.slis.iter().find(canary)?;
         format!("{}: the subject of the indicator {} is the canary", sli.origin, sli.name)
     };
-    Some(Problem::new(
-        format!("{asked}: Prometheus cannot tell the canary's series from the others"),
-        "name the label that holds the node's name in prometheus.node_label (PROM_NODE_LABEL), or watch the pool",
-    ))
+    let (store, hint) = match layers.text(keys[1]).given().as_str() {
+        "datadog" => {
+            ("Datadog", "name the tag that holds the node's name in datadog.node_tag, or watch the pool")
+        }
+        _ => (
+            "Prometheus",
+            "name the label that holds the node's name in prometheus.node_label (PROM_NODE_LABEL), or watch the pool",
+        ),
+    };
+    Some(Problem::new(format!("{asked}: {store} cannot tell the canary's series from the others"), hint))
 }
 
 fn expressions_need_prometheus(layers: &Layers) -> Option<Problem> {
@@ -215,7 +222,7 @@ fn expressions_need_prometheus(layers: &Layers) -> Option<Problem> {
     if !watched(layers) || !sound(layers, &[Key::WatchSource]) || !layers.slis.iter().any(expression) {
         return None;
     }
-    if layers.text(Key::WatchSource).given() != "metrics" {
+    if layers.text(Key::WatchSource).given() == "prometheus" {
         return None;
     }
     Some(Problem::new(

@@ -111,7 +111,11 @@ impl Layers {
 
     /// Whether the source has numbers of each node.
     pub(super) fn tells_nodes_apart(&self) -> bool {
-        self.text(Key::WatchSource).as_deref() == Some("metrics") || self.metric(Key::NodeLabel).is_some()
+        match self.text(Key::WatchSource).as_deref() {
+            Some("metrics") => true,
+            Some("datadog") => self.metric(Key::DatadogNodeTag).is_some(),
+            _ => self.metric(Key::NodeLabel).is_some(),
+        }
     }
 
     /// Whether a judge was named, or is by default.

@@ -247,6 +247,25 @@ pub enum SourceSettings {
         /// The path.
         path: HttpPath,
     },
+    /// A Datadog account.
+    Datadog(DatadogSettings),
+}
+
+/// The Datadog account that the watch asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatadogSettings {
+    /// Its site.
+    pub site: String,
+    /// The file with its keys.
+    pub key_file: Option<PathBuf>,
+    /// Where they are otherwise.
+    pub variables: Variables,
+    /// The tag that names the node.
+    pub node_tag: Option<MetricName>,
+    /// The metrics behind names of indicators, and the settings that say so.
+    pub metrics: Vec<(MetricName, Key, String)>,
+    /// The unit of latencies: `ns`, `us`, `ms` or `s`.
+    pub latency_unit: String,
 }
 
 /// Where migrations are run on a copy of the schema.

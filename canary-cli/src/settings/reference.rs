@@ -84,6 +84,7 @@ In a variable or a flag: `source_down=10m no_traffic=5m`. The reasons: REASONS.
 | `CANARY_NOTIFY_CDEVENTS_TOKEN` | the token itself; the file comes first |
 | `CANARY_NOTIFY_ALERTMANAGER_TOKEN` | the token itself; the file comes first |
 | `DD_API_KEY` | Datadog's API key itself; the file comes first |
+| `DD_APP_KEY` | Datadog's application key, for metric queries; the file comes first |
 | `NO_COLOR` | set to anything: no colours |
 ";
 

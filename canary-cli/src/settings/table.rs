@@ -238,8 +238,8 @@ settings! {
     /// What then: leave the canary as it is, or bring the previous binary back.
     OnInconclusive = "watch.on_inconclusive", "CANARY_ON_INCONCLUSIVE", "on-inconclusive",
         Kind::Choice(&["keep", "roll_back"]), Text("keep");
-    /// Where the numbers come from: a Prometheus server, or the nodes' own metrics pages.
-    WatchSource = "watch.source", "CANARY_WATCH_SOURCE", "watch-source", Kind::Choice(&["prometheus", "metrics"]),
+    /// Where the numbers come from: a Prometheus server, the nodes' own metrics pages, or a Datadog account.
+    WatchSource = "watch.source", "CANARY_WATCH_SOURCE", "watch-source", Kind::Choice(&["prometheus", "metrics", "datadog"]),
         Computed("prometheus; metrics where fleet.backend is local");
     /// Whether the response time and the error ratio are watched; without them, only the file's own indicators.
     BuiltinSlis = "watch.builtin_slis", "CANARY_BUILTIN_SLIS", "builtin-slis", Kind::Flag, Text("true");
@@ -271,6 +271,22 @@ settings! {
     /// A file with the bearer token for the Prometheus server.
     BearerTokenFile = "prometheus.bearer_token_file", "CANARY_PROM_BEARER_TOKEN_FILE", "prom-bearer-token-file",
         Kind::File, Unset;
+
+    /// Datadog's site (datadoghq.com, datadoghq.eu, …) that is asked, or the URL of what speaks its API.
+    DatadogSite = "datadog.site", "CANARY_DATADOG_SITE", "datadog-site", Kind::Words, Text("datadoghq.com");
+    /// A file with lines DD_API_KEY=… and DD_APP_KEY=…; otherwise both come from variables of these names.
+    DatadogKeyFile = "datadog.key_file", "CANARY_DATADOG_KEY_FILE", "datadog-key-file", Kind::File, Unset;
+    /// The tag that names the node; needed to judge the canary alone.
+    DatadogNodeTag = "datadog.node_tag", "CANARY_DATADOG_NODE_TAG", "datadog-node-tag", Kind::Metric, Unset;
+    /// The count of requests, with the tags that its series must have: http.requests{service:api}.
+    DatadogRequests = "datadog.requests_metric", "CANARY_DATADOG_REQUESTS_METRIC", "datadog-requests-metric", Kind::Words,
+        Computed("prometheus.requests_metric, with any tags");
+    /// The distribution of response times, with percentiles, and the tags that its series must have.
+    DatadogLatency = "datadog.latency_metric", "CANARY_DATADOG_LATENCY_METRIC", "datadog-latency-metric", Kind::Words,
+        Computed("prometheus.latency_metric, with any tags");
+    /// The unit of that distribution; bounds are in seconds.
+    DatadogLatencyUnit = "datadog.latency_unit", "CANARY_DATADOG_LATENCY_UNIT", "datadog-latency-unit",
+        Kind::Choice(&["ns", "us", "ms", "s"]), Text("s");
 
     /// The port of the nodes' own metrics page.
     MetricsPort = "metrics.port", "CANARY_METRICS_PORT", "metrics-port", Kind::Count { min: 1, max: 65_535 },

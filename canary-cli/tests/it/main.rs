@@ -1,5 +1,6 @@
 //! The program as its users meet it, from outside. One target: each would be linked with the whole program.
 
+mod alone;
 mod bad_replies;
 mod decisions;
 mod demo;
@@ -18,4 +19,5 @@ mod site;
 mod status_watch;
 mod tenants_datadog;
 mod terminal;
+mod told;
 mod way_back;

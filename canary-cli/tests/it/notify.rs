@@ -4,14 +4,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
+use crate::alone::{program, said};
+
 const SECRET: &str = "a-signing-secret-that-nobody-sees";
 const TOKEN: &str = "T0000SECRETB0000SECRET";
 
@@ -56,29 +56,8 @@ fn read(stream: &mut TcpStream) -> String {
     }
 }
 
-/// The program in a directory where nothing answers, so that every rollout is refused.
-fn program(dir: &Path, command: &[&str]) -> Command {
-    std::fs::write(dir.join("release"), b"a release").unwrap();
-    let mut program = Command::new(PROGRAM);
-    program
-        .args(command)
-        .args(["--output", "plain"])
-        .current_dir(dir)
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin");
-    program.env("ARTIFACT", dir.join("release")).env("CANARY_STATE_DIR", dir.join("state"));
-    program.env("INCUS_SOCKET", dir.join("no.socket")).env("CANARY_HAPROXY_ADDRESS", "unix:/nowhere.sock");
-    program.env("LB_URL", "http://127.0.0.1:9").env("PROM_URL", "http://127.0.0.1:9");
-    program.env("CANARY_RETRY_BUDGET", "0");
-    program
-}
-
 fn told(output: &Output) -> String {
-    let [out, err] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert!(!out.contains(SECRET) && !err.contains(SECRET), "a secret was shown: {out}{err}");
-    assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "an address was shown: {out}{err}");
-    out + &err
+    said(output, &[SECRET, TOKEN])
 }
 
 fn bodies(seen: &Seen) -> Vec<Value> {

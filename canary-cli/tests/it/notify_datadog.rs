@@ -7,60 +7,23 @@ use std::process::{Command, Output, Stdio};
 
 use canary_testkit::datadog::{API_KEY, DatadogServer, Exchange, Whim};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
+use crate::alone;
 
-/// The program in a directory where nothing answers, so that every rollout is refused; Datadog is told.
+/// The program, which tells this Datadog.
 fn program(dir: &Path, server: &DatadogServer, command: &[&str]) -> Command {
-    std::fs::write(dir.join("release"), b"a release").unwrap();
-    let mut program = Command::new(PROGRAM);
-    program
-        .args(command)
-        .args(["--output", "plain"])
-        .current_dir(dir)
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin");
-    program.env("CANARY_STATE_DIR", dir.join("state")).env("CANARY_RETRY_BUDGET", "0");
-    program.env("ARTIFACT", dir.join("release")).env("INCUS_SOCKET", dir.join("no.socket"));
-    program.env("CANARY_HAPROXY_ADDRESS", "unix:/nowhere.sock");
-    program.env("LB_URL", "http://127.0.0.1:9").env("PROM_URL", "http://127.0.0.1:9");
-    program
-        .env("CANARY_NOTIFY_DATADOG_SITE", server.url())
-        .env("DD_API_KEY", API_KEY)
-        .env("CANARY_LOG", "trace");
+    let mut program = alone::program(dir, command);
+    program.env("CANARY_NOTIFY_DATADOG_SITE", server.url());
+    program.env("DD_API_KEY", API_KEY).env("CANARY_LOG", "trace");
     program
 }
 
 fn text(output: &Output) -> String {
-    let [out, err] =
-        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert!(!out.contains(API_KEY) && !err.contains(API_KEY), "the key was shown: {out}{err}");
-    out + &err
-}
-
-/// Every file below a directory that has the key in it.
-fn with_key(dir: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap().flatten() {
-        if entry.path().is_dir() {
-            found.extend(with_key(&entry.path()));
-        } else if String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(API_KEY) {
-            found.push(entry.path().display().to_string());
-        }
-    }
-    found
-}
-
-fn tag(exchange: &Exchange, name: &str) -> Option<String> {
-    let tags = exchange.request["data"]["attributes"]["tags"].as_array().unwrap();
-    let tags = tags.iter().filter_map(|tag| tag.as_str());
-    tags.filter_map(|tag| tag.split_once(':'))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.to_owned())
+    alone::said(output, &[API_KEY])
 }
 
 /// A record's number and hash: what names an event for good.
 fn names(exchange: &Exchange) -> (u64, String) {
-    (tag(exchange, "canary_seq").unwrap().parse().unwrap(), tag(exchange, "canary_hash").unwrap())
+    (exchange.tag("canary_seq").unwrap().parse().unwrap(), exchange.tag("canary_hash").unwrap())
 }
 
 #[test]
@@ -86,7 +49,7 @@ fn killed_between_a_send_and_its_answer_the_next_command_sends_it_again_by_the_s
     assert_eq!(sent.first(), Some(&lost));
     assert!(sent.is_sorted(), "{sent:?}");
     let event = &server.exchanges()[1];
-    assert_eq!((event.status, tag(event, "late").as_deref()), (202, Some("true")));
+    assert_eq!((event.status, event.tag("late").as_deref()), (202, Some("true")));
 
     // What arrived stays arrived.
     let again = program(dir.path(), &server, &["notify", "flush"]).output().unwrap();
@@ -99,7 +62,7 @@ fn killed_between_a_send_and_its_answer_the_next_command_sends_it_again_by_the_s
     let verify =
         program(dir.path(), &server, &["log", "verify", "--anchor", "delivered.txt"]).output().unwrap();
     assert_eq!(verify.status.code(), Some(0), "{}", text(&verify));
-    assert_eq!(with_key(dir.path()), Vec::<String>::new());
+    assert_eq!(alone::holding(dir.path(), &[API_KEY]), Vec::<String>::new());
 }
 
 #[test]

@@ -3,45 +3,43 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use canary_testkit::datadog::{API_KEY, APP_KEY, DatadogServer, Series, SeriesKind};
 
-/// Two tenants with data of two hours up to a moment from now.
-fn fill(server: &DatadogServer, failed: f64) {
-    let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
-    let points = |value: f64| (0..244).map(|n| (now + 60_000 - n * 30_000, value)).collect();
-    for tenant in ["acme", "globex"] {
-        let bad = if tenant == "acme" { failed } else { 0.0 };
+use crate::alone;
+
+pub(crate) fn now() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// Series of two tenants, an hour back and one ahead; of each 300 requests of acme this many fail.
+pub(crate) fn fill(server: &DatadogServer, failed: f64) {
+    let points = |value: f64| (0..480).map(|n| (now() + 3_600_000 - n * 15_000, value)).collect();
+    for (tenant, bad) in [("acme", failed), ("globex", 0.0)] {
         let series = |status: &str, value| {
-            Series::new(
-                SeriesKind::Count,
-                "http.requests",
-                &[("tenant", tenant), ("status", status)],
-                points(value),
-            )
+            let tags = [("tenant", tenant), ("status", status)];
+            Series::new(SeriesKind::Count, "http.requests", &tags, points(value))
         };
         server.add([series("200", 300.0 - bad), series("503", bad)]);
     }
 }
 
-fn check(dir: &Path, server: &DatadogServer, app_key: &str) -> (Option<i32>, String) {
-    let policy = format!(
+/// What those two were promised, at this Datadog.
+pub(crate) fn policy(server: &DatadogServer) -> String {
+    format!(
         "version: sla/v1\nsources:\n  - {{name: dd, kind: datadog, site: \"{}\", keys_from_env: [DD_API_KEY, DD_APP_KEY]}}\n\
          objectives:\n  error_rate: {{kind: ratio, bad: errors_total, total: requests_total, limit: \"0.010\", \
          datadog: {{bad: \"http.requests{{status:5*}}\", total: http.requests}}}}\ntenants:\n  acme:\n  globex:\n",
         server.url()
-    );
-    std::fs::write(dir.join("sla.yaml"), policy).unwrap();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_canary-cli"));
-    program.args(["tenants", "check", "--output", "plain"]).current_dir(dir).env_clear();
-    program.env("CANARY_STATE_DIR", dir.join("state")).env("DD_API_KEY", API_KEY).env("DD_APP_KEY", app_key);
-    let output = program.output().unwrap();
-    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let text = out + &err;
-    assert!(!text.contains(API_KEY) && !text.contains(app_key), "a key was shown: {text}");
-    (output.status.code(), text)
+    )
+}
+
+fn check(dir: &Path, server: &DatadogServer, app_key: &str) -> (Option<i32>, String) {
+    std::fs::write(dir.join("sla.yaml"), policy(server)).unwrap();
+    let mut program = alone::program(dir, &["tenants", "check"]);
+    let output = program.env("DD_API_KEY", API_KEY).env("DD_APP_KEY", app_key).output().unwrap();
+    (output.status.code(), alone::said(&output, &[API_KEY, app_key]))
 }
 
 #[test]

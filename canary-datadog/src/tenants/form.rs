@@ -3,7 +3,7 @@
 use canary_tenants::gap::{Measured, OPEN};
 use canary_tenants::policy::{DatadogForm, ObjectiveKind};
 
-use crate::query::{Query, amount};
+use crate::query::{Query, amount, percent};
 
 /// Percentiles that stand for a distribution's histogram, in hundredths of a percent: those that Datadog names itself.
 const PERCENTILES: [u64; 5] = [5_000, 7_500, 9_000, 9_500, 9_900];
@@ -121,20 +121,9 @@ fn latencies(row: &[Option<f64>], q: u64, unit: u64, percentiles: &[u64]) -> Opt
     Some(Measured::Latencies { q, buckets })
 }
 
-/// Hundredths of a percent as Datadog writes percentiles: `95`, `99.9`.
-fn percent(hundredths: u64) -> String {
-    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles_are_written_as_datadog_writes_them() {
-        assert_eq!([9_500, 9_990, 5_000, 9_999].map(percent), ["95", "99.9", "50", "99.99"]);
-    }
 
     #[test]
     fn a_distribution_is_a_histogram_at_its_percentiles() {

@@ -127,12 +127,7 @@ impl DatadogTenants {
     fn doubts(&self, answer: &Value, rows: usize, reply: &mut SourceReply) {
         let Some(asked) = reply.queries.last_mut() else { return };
         asked.rows = rows as u64;
-        let errors = match &answer["errors"] {
-            Value::String(text) => vec![text.clone()],
-            Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        };
-        asked.warnings = errors.into_iter().filter(|text| !text.is_empty()).collect();
+        asked.warnings = query::doubts(answer);
         if let Some(warning) = asked.warnings.first() {
             let why = format!("it says beside its data: {}", canary_http::excerpt(warning.as_bytes()));
             reply.trouble.get_or_insert((GapCode::Partial, why));
@@ -225,7 +220,7 @@ impl TenantSource for DatadogTenants {
         match self.all(ask, until, &mut reply).await {
             Ok(()) => {}
             Err(Trouble::Refused(why)) => (reply.refused, reply.found) = (Some(why), BTreeMap::new()),
-            Err(Trouble::Down(why)) => {
+            Err(Trouble::Down(why) | Trouble::Unauthorised(why)) => {
                 reply.trouble = Some((GapCode::SourceDown, why));
                 reply.found = BTreeMap::new();
             }

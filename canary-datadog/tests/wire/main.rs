@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
 mod events;
+mod replayed;
+mod slis;
 mod tenants;

@@ -85,6 +85,9 @@ fn answer(
              x-ratelimit-reset: {reset}\r\nx-ratelimit-name: canary_test\r\n"
         )
     };
+    if state.away {
+        return (Answer::refused(503, "away"), String::new());
+    }
     if let Some(until) = state.limited_until {
         let left = until.saturating_duration_since(Instant::now());
         if !left.is_zero() {

@@ -90,22 +90,27 @@ fn parse_filters(text: &str) -> Option<Vec<Filter>> {
         return Some(Vec::new());
     }
     let mut filters = Vec::new();
-    // `tag IN (a,b)` stands alone or after AND; pairs are separated by commas.
-    for part in text.split(" AND ") {
-        if let Some((tag, values)) = part.split_once(" IN (") {
-            let values = values.strip_suffix(')')?.split(',').map(str::to_owned).collect();
-            filters.push(Filter { not: false, tag: tag.to_owned(), values });
-            continue;
+    // Either operators that are signs (`,` and `!`) or those that are words (AND, NOT, IN); they are not mixed.
+    let words = text.contains(" AND ") || text.contains(" IN (") || text.starts_with("NOT ");
+    let parts: Vec<&str> = if words { text.split(" AND ").collect() } else { text.split(',').collect() };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-./:*".contains(c);
+    let fit = |tag: &str, values: &[String]| {
+        let sound = |value: &String| !value.is_empty() && value.chars().all(fits);
+        !tag.is_empty() && tag.chars().all(fits) && !values.is_empty() && values.iter().all(sound)
+    };
+    for part in parts {
+        let (not, rest) = match part.strip_prefix(if words { "NOT " } else { "!" }) {
+            Some(rest) => (true, rest),
+            None => (false, part),
+        };
+        let (tag, values) = match rest.split_once(" IN (") {
+            Some((tag, values)) => (tag, values.strip_suffix(')')?.split(',').map(str::to_owned).collect()),
+            None => rest.split_once(':').map(|(tag, value)| (tag, vec![value.to_owned()]))?,
+        };
+        if !fit(tag, &values) {
+            return None;
         }
-        for pair in part.split(',') {
-            let not = pair.starts_with('!');
-            let (tag, value) = pair.trim_start_matches('!').split_once(':')?;
-            let fits = |c: char| c.is_ascii_alphanumeric() || "_-./:*".contains(c);
-            if tag.is_empty() || value.is_empty() || !value.chars().all(fits) {
-                return None;
-            }
-            filters.push(Filter { not, tag: tag.to_owned(), values: vec![value.to_owned()] });
-        }
+        filters.push(Filter { not, tag: tag.to_owned(), values });
     }
     Some(filters)
 }

@@ -34,6 +34,17 @@ pub struct Exchange {
     pub reply: Value,
 }
 
+impl Exchange {
+    /// The value of a tag of the event that was sent.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> Option<String> {
+        let tags =
+            self.request["data"]["attributes"]["tags"].as_array().or_else(|| self.request["tags"].as_array());
+        let mut tags = tags.into_iter().flatten().filter_map(|tag| tag.as_str()?.split_once(':'));
+        tags.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+    }
+}
+
 /// What the server does other than well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whim {
@@ -64,6 +75,8 @@ pub(super) struct State {
     /// Whether the events API v2 is there.
     pub(super) no_events_v2: bool,
     pub(super) limited_until: Option<Instant>,
+    /// Whether it answers 503 to everything.
+    pub(super) away: bool,
 }
 
 /// The server; it ends with the process.
@@ -127,6 +140,11 @@ impl DatadogServer {
     /// Has no points yet of the last so many milliseconds before the end that is asked about.
     pub fn late(&self, ms: u64) {
         self.state().late = ms;
+    }
+
+    /// Answers 503 to everything from now on, or again as it should.
+    pub fn away(&self, away: bool) {
+        self.state().away = away;
     }
 
     /// Has no Events v2.

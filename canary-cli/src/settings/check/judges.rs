@@ -133,6 +133,19 @@ pub(super) fn something_is_compared(layers: &Layers) -> Option<Problem> {
     ))
 }
 
+/// A comparison is by raw counters, which a Datadog has not.
+pub(super) fn counters_are_compared(layers: &Layers) -> Option<Problem> {
+    let keys = [Key::Judge, Key::WatchSource];
+    if !watched(layers) || !sound(layers, &keys) || !layers.judges("odds") {
+        return None;
+    }
+    (layers.text(keys[1]).given() == "datadog").then(|| {
+        let message =
+            format!("{}: a Datadog has no raw counters to compare nodes by", pair(layers, keys[0], keys[1]));
+        Problem::new(message, "leave odds out: bounds and scores can be judged")
+    })
+}
+
 /// What all nodes share can only be seen beside the canary's own values.
 pub(super) fn common_faults_are_seen(layers: &Layers) -> Option<Problem> {
     let keys = [Key::CommonFault, Key::SideBySide];
