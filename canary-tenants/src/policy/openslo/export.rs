@@ -6,8 +6,9 @@ use canary_core::fleet::Digest;
 
 use super::{API, Converted, Note, note, quoted};
 use crate::policy::amount::{ONE, Unit};
+use crate::policy::datadog::{DatadogForm, TagFilter, TagSelector};
 use crate::policy::effective::{EffectiveBounds, Policy};
-use crate::policy::file::{ObjectiveKind, Part};
+use crate::policy::file::{Objective, ObjectiveKind, Part, Source, SourceKind};
 use crate::policy::selector::{Matcher, Operator, Selector};
 
 /// The period of an exported budget.
@@ -24,8 +25,10 @@ pub fn export(policy: &Policy) -> Converted {
         // proof: writing to a String cannot fail, here and below, so the result says nothing.
         let _ = write!(
             text,
-            "---\napiVersion: {API}\nkind: DataSource\nmetadata:\n  name: {}\nspec:\n  type: Prometheus\n  connectionDetails:\n    url: {}\n",
+            "---\napiVersion: {API}\nkind: DataSource\nmetadata:\n  name: {}\nspec:\n  type: {}\n  connectionDetails:\n    {}: {}\n",
             quoted(&source.name),
+            if asks_datadog(source) { "Datadog" } else { "Prometheus" },
+            if asks_datadog(source) { "site" } else { "url" },
             quoted(&source.url)
         );
     }
@@ -41,12 +44,16 @@ pub fn export(policy: &Policy) -> Converted {
                 One { policy, tenant: name, objective, bounds, source: source.map_or("", String::as_str) };
             match one.spec(&mut notes) {
                 Some(spec) => text.push_str(&one.document(&spec)),
-                None => note(&mut notes, format!("objective {objective}"), one.missing()),
+                None => note(&mut notes, one.about(), one.missing()),
             }
         }
     }
     notes.sort();
     Converted { text, notes }
+}
+
+const fn asks_datadog(source: &Source) -> bool {
+    matches!(source.kind, SourceKind::Datadog { .. })
 }
 
 struct One<'p> {
@@ -65,8 +72,20 @@ struct Spec {
 }
 
 impl One<'_> {
+    /// What has no document.
+    fn about(&self) -> String {
+        if self.unnameable() {
+            format!("tenant {}", self.tenant)
+        } else {
+            format!("objective {}", self.objective)
+        }
+    }
+
     /// Why there is no document.
     fn missing(&self) -> &'static str {
+        if self.unnameable() {
+            return "its name cannot be a Datadog's tag: no SLO is written";
+        }
         match self.policy.file.objectives.get(self.objective).map(|objective| &objective.kind) {
             Some(ObjectiveKind::Probe(_)) => "a probe has no counterpart, and is not written",
             _ => "its ratio is not in the file",
@@ -74,35 +93,50 @@ impl One<'_> {
     }
 
     fn spec(&self, notes: &mut Vec<Note>) -> Option<Spec> {
-        let kind = |name: &str| self.policy.file.objectives.get(name).map(|objective| &objective.kind);
+        let named = |name: &str| self.policy.file.objectives.get(name);
+        if self.unnameable() {
+            return None;
+        }
         let limit = self.bounds.limit.value;
         let minutes = self.policy.file.windows.short.div_ceil(60 * ONE).max(1);
         let window = format!("{minutes}m");
         let target = |limit: u64| format!("      target: {}\n", Unit::Ppm.show(ONE.saturating_sub(limit)));
-        Some(match kind(self.objective)? {
+        let objective = named(self.objective)?;
+        Some(match &objective.kind {
             ObjectiveKind::Ratio { part, total } => {
-                Spec { indicator: self.ratio(part, total), window, objective: target(limit) }
+                Spec { indicator: self.ratio(objective, part, total), window, objective: target(limit) }
             }
             ObjectiveKind::Budget { of, .. } => {
-                let ObjectiveKind::Ratio { part, total } = kind(of)? else { return None };
+                let of = named(of)?;
+                let ObjectiveKind::Ratio { part, total } = &of.kind else { return None };
                 let about = format!("objective {}", self.objective);
                 note(notes, about, "its burn rate has no counterpart; the target is written");
                 let limit = ONE.saturating_sub(self.bounds.target.as_ref()?.value);
                 Spec {
-                    indicator: self.ratio(part, total),
+                    indicator: self.ratio(of, part, total),
                     window: BUDGET_WINDOW.to_owned(),
                     objective: target(limit),
                 }
             }
-            ObjectiveKind::Quantile { q, histogram } => {
+            ObjectiveKind::Quantile { q: share, histogram } => {
                 let mut buckets = self.narrowed(histogram);
                 buckets.metric.push_str("_bucket");
-                let q = Unit::Ppm.show(*q);
+                let q = Unit::Ppm.show(*share);
                 let query = format!("histogram_quantile({q}, sum by (le) (rate({buckets}[{window}])))");
-                self.threshold(&query, limit, window, notes)
+                match self.datadog(objective) {
+                    Some(DatadogForm::Distribution { metric, unit }) => {
+                        let query = format!("p{}:{}", Unit::Ppm.show(*share * 100), self.tagged(metric));
+                        let limit = u128::from(limit) * 1_000_000_000 / u128::from((*unit).max(1));
+                        self.threshold(&query, u64::try_from(limit).unwrap_or(u64::MAX), window, notes)
+                    }
+                    _ => self.threshold(&query, limit, window, notes),
+                }
             }
             ObjectiveKind::Value { metric } => {
-                let query = format!("max(max_over_time({}[{window}]))", self.narrowed(metric));
+                let query = match self.datadog(objective) {
+                    Some(DatadogForm::Gauge { metric }) => format!("max:{}", self.tagged(metric)),
+                    _ => format!("max(max_over_time({}[{window}]))", self.narrowed(metric)),
+                };
                 self.threshold(&query, limit, window, notes)
             }
             ObjectiveKind::Probe(_) => return None,
@@ -112,26 +146,67 @@ impl One<'_> {
     /// The selector with the tenant's own series alone.
     fn narrowed(&self, selector: &Selector) -> Selector {
         let mut selector = selector.clone();
-        let source = self.policy.file.sources.iter().find(|source| source.name == self.source);
-        let label = source.and_then(|source| source.tenant_label.as_ref());
         selector.matchers.push(Matcher {
-            label: label.unwrap_or(&self.policy.file.tenant_label).clone(),
+            label: self.label().to_owned(),
             operator: Operator::Equal,
             value: self.tenant.to_owned(),
         });
         selector
     }
 
-    fn ratio(&self, part: &Part, total: &Selector) -> String {
-        let (word, part) = match part {
-            Part::Bad(part) => ("bad", part),
-            Part::Good(part) => ("good", part),
+    /// Where the tenant's own series are.
+    fn described(&self) -> Option<&Source> {
+        self.policy.file.sources.iter().find(|source| source.name == self.source)
+    }
+
+    /// The label that tenants have there.
+    fn label(&self) -> &str {
+        let own = self.described().and_then(|source| source.tenant_label.as_ref());
+        own.unwrap_or(&self.policy.file.tenant_label)
+    }
+
+    /// How it is asked of a Datadog, where its source is one.
+    fn datadog<'o>(&self, objective: &'o Objective) -> Option<&'o DatadogForm> {
+        objective.datadog.as_ref().filter(|_| self.described().is_some_and(asks_datadog))
+    }
+
+    /// The tenant's own value of the tag: in small letters, as Datadog keeps them.
+    fn tag(&self) -> String {
+        let map = self.described().map(|source| &source.label_map);
+        let mapped = map.and_then(|map| map.iter().find(|(_, tenant)| *tenant == self.tenant));
+        mapped.map_or_else(|| self.tenant.to_lowercase(), |(value, _)| value.clone())
+    }
+
+    /// Whether a Datadog can have no series of this tenant.
+    fn unnameable(&self) -> bool {
+        let text = format!("m{{{}:{}}}", self.label(), self.tag());
+        self.described().is_some_and(asks_datadog) && text.parse::<TagSelector>().is_err()
+    }
+
+    /// The metric with the tenant's own series alone.
+    fn tagged(&self, selector: &TagSelector) -> String {
+        let mut selector = selector.clone();
+        selector.filters.push(TagFilter { not: false, key: self.label().to_owned(), value: self.tag() });
+        selector.to_string()
+    }
+
+    fn ratio(&self, objective: &Objective, part: &Part, total: &Selector) -> String {
+        let sum = |selector: &Selector| format!("sum({})", self.narrowed(selector));
+        let count = |selector: &TagSelector| format!("sum:{}.as_count()", self.tagged(selector));
+        let (word, part, total) = match (self.datadog(objective), part) {
+            (Some(DatadogForm::Counts { part, good, total }), _) => {
+                (if *good { "good" } else { "bad" }, count(part), count(total))
+            }
+            (_, Part::Bad(part)) => ("bad", sum(part), sum(total)),
+            (_, Part::Good(part)) => ("good", sum(part), sum(total)),
         };
-        let metric = |name: &str, selector: &Selector| {
-            let query = format!("sum({})", self.narrowed(selector));
-            format!("        {name}:\n{}", self.metric_source(&query, "          "))
-        };
-        format!("      ratioMetric:\n        counter: true\n{}{}", metric(word, part), metric("total", total))
+        let metric =
+            |name: &str, query: &str| format!("        {name}:\n{}", self.metric_source(query, "          "));
+        format!(
+            "      ratioMetric:\n        counter: true\n{}{}",
+            metric(word, &part),
+            metric("total", &total)
+        )
     }
 
     fn threshold(&self, query: &str, limit: u64, window: String, notes: &mut Vec<Note>) -> Spec {
@@ -152,8 +227,9 @@ impl One<'_> {
 
     fn metric_source(&self, query: &str, indent: &str) -> String {
         format!(
-            "{indent}metricSource:\n{indent}  metricSourceRef: {}\n{indent}  type: Prometheus\n{indent}  spec:\n{indent}    query: {}\n",
+            "{indent}metricSource:\n{indent}  metricSourceRef: {}\n{indent}  type: {}\n{indent}  spec:\n{indent}    query: {}\n",
             quoted(self.source),
+            if self.described().is_some_and(asks_datadog) { "Datadog" } else { "Prometheus" },
             quoted(query)
         )
     }

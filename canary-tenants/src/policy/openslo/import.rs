@@ -16,12 +16,16 @@ const SOMEWHERE: &str = "http://prometheus:9090";
 /// Makes a policy of documents; `file` is how messages name them.
 ///
 /// # Errors
-/// What is no YAML, or of another version of the format.
+/// What is no YAML, of another version of the format, or asked of a Datadog: its queries have no counterpart in PromQL, which an objective needs.
 pub fn import(text: &str, file: &str) -> Result<Converted, PolicyError> {
     let failed = |problem| PolicyError { file: file.to_owned(), problems: vec![problem] };
     let mut documents = tree::documents(text).map_err(failed)?;
     // Two markers in a row, as between files.
     documents.retain(|document| !document.is_null());
+    let datadogs: Vec<_> = documents.iter().flat_map(datadogs).collect();
+    if !datadogs.is_empty() {
+        return Err(PolicyError { file: file.to_owned(), problems: datadogs });
+    }
     let mut import = Import::default();
     for document in &documents {
         let api = document.get("apiVersion");
@@ -38,6 +42,29 @@ pub fn import(text: &str, file: &str) -> Result<Converted, PolicyError> {
         }
     }
     Ok(import.written())
+}
+
+/// What of a document is asked of a Datadog.
+fn datadogs(document: &Node<'_>) -> Vec<Problem> {
+    let kind = word(document, &["kind"]).unwrap_or("document");
+    let name = word(document, &["metadata", "name"]).unwrap_or("unnamed");
+    let (mut problems, mut nodes) = (Vec::new(), vec![document]);
+    while let Some(node) = nodes.pop() {
+        match &node.kind {
+            Kind::List(items) => nodes.extend(items),
+            Kind::Map(pairs) => nodes.extend(pairs.iter().map(|pair| &pair.value)),
+            Kind::Scalar { .. } => {}
+        }
+        let kind_of =
+            node.get("type").filter(|it| it.text().is_some_and(|text| text.eq_ignore_ascii_case("datadog")));
+        if let Some(it) = kind_of {
+            let message = format!("{kind} {name} is asked of a Datadog, whose queries are not converted");
+            let remedy = "take it out, import the rest, and write the objective's `datadog: {…}` by hand";
+            problems.push(Problem::new(it.at, message, remedy));
+        }
+    }
+    problems.sort_by_key(|problem| problem.at);
+    problems
 }
 
 /// What is measured, in the words of a policy.
@@ -300,6 +327,9 @@ fn query(node: Option<&Node<'_>>, what: &str) -> Result<Query, String> {
     let source = node
         .and_then(|node| node.get("metricSource"))
         .ok_or_else(|| format!("{what} has no metricSource"))?;
+    if let Some(other) = word(source, &["type"]).filter(|kind| !kind.eq_ignore_ascii_case("prometheus")) {
+        return Err(format!("the metricSource of {what} is of type {other:?}"));
+    }
     let text = word(source, &["spec", "query"]).ok_or_else(|| format!("{what} has no spec.query"))?;
     promql::read(text)
         .ok_or_else(|| format!("the query of {what} is more than functions around one selector: {text}"))

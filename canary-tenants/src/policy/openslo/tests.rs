@@ -67,7 +67,7 @@ fn what_has_no_counterpart_is_named() {
 apiVersion: openslo/v1
 kind: DataSource
 metadata: {name: dd}
-spec: {type: Datadog, connectionDetails: {url: "https://x"}}
+spec: {type: CloudWatch, connectionDetails: {url: "https://x"}}
 ---
 apiVersion: openslo/v1
 kind: SLI
@@ -118,6 +118,55 @@ spec: {}
     insta::assert_snapshot!(format!("{}\n---\n{}", notes.join("\n"), made.text));
     let policy = policy(&made.text);
     assert_eq!(policy.file.objectives.len(), 3);
+    let other = text.replace("type: Prometheus, spec: {query: 'sum", "type: Splunk, spec: {query: 'sum");
+    let notes = import(&other, "slo.yaml").unwrap().notes;
+    let ignored = "SLO checkout: ignored: the metricSource of good is of type \"Splunk\"";
+    assert!(notes.iter().any(|note| note.to_string() == ignored), "{notes:?}");
     let error = import("apiVersion: openslo/v2alpha\nkind: SLO\n", "f").unwrap_err();
     assert!(error.problems[0].message.contains("openslo/v2alpha"), "{error:?}");
+}
+
+#[test]
+fn what_is_asked_of_a_datadog_goes_out_in_its_words_and_is_refused_by_line_on_the_way_in() {
+    let text = "version: sla/v1\nsources:\n  - {name: dd, kind: datadog, site: datadoghq.eu, keys_from_env: [A, B], label_map: {acme-inc: acme}}\nobjectives:\n  \
+                errors: {kind: ratio, bad: bad_total, total: all_total, limit: \"0.01\", datadog: {bad: 'http.requests{env:prod,status:5*}', total: http.requests}}\n  \
+                p95: {kind: quantile, q: \"0.95\", histogram: h, limit: 400ms, datadog: {distribution: http.duration, unit: ms}}\n  \
+                pool: {kind: value, metric: pool_ratio, limit: \"0.8\", datadog: {metric: db.pool}}\ntenants:\n  acme:\n  'no tag, this':\n";
+    let out = export(&policy(text));
+    for expected in [
+        "type: Datadog\n  connectionDetails:\n    site: \"datadoghq.eu\"",
+        "          type: Datadog\n            spec:\n              query: \"sum:http.requests{env:prod,status:5\\U0000002A,tenant:acme\\U0000002Dinc}.as_count()\"",
+    ] {
+        let plain = |text: &str| text.replace("\\U0000002A", "*").replace("\\U0000002D", "-");
+        let squeezed = |text: &str| plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(squeezed(&out.text).contains(&squeezed(expected)), "{}", out.text);
+    }
+    assert!(
+        out.text.contains("p95:http.duration{tenant:acme-inc}") && out.text.contains("value: 400\n"),
+        "{}",
+        out.text
+    );
+    assert!(
+        out.text.contains("max:db.pool{tenant:acme-inc}") && !out.text.contains("Prometheus"),
+        "{}",
+        out.text
+    );
+    let notes: Vec<_> = out.notes.iter().map(ToString::to_string).collect();
+    assert!(
+        notes.contains(
+            &"tenant no tag, this: its name cannot be a Datadog's tag: no SLO is written".to_owned()
+        ),
+        "{notes:?}"
+    );
+    let error = import(&out.text, "slo.yaml").unwrap_err();
+    let lines: Vec<_> = out
+        .text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains("type: Datadog"))
+        .map(|(at, _)| at + 1)
+        .collect();
+    let found: Vec<_> = error.problems.iter().map(|problem| problem.at.line as usize).collect();
+    assert_eq!(found, lines);
+    assert!(error.problems[0].message.starts_with("DataSource dd is asked of a Datadog"), "{error:?}");
 }
