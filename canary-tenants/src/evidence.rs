@@ -124,7 +124,9 @@ impl Evidence {
     /// Its lines.
     #[must_use]
     pub fn lines(&self) -> String {
-        let mut text = String::new();
+        // Whole replies are most of it, and each of their quotes is written with a backslash.
+        let replies = self.sources.iter().flat_map(|(_, reply)| &reply.queries);
+        let mut text = String::with_capacity(replies.map(|asked| asked.reply.len() * 5 / 4).sum());
         push(
             &mut text,
             &Head {

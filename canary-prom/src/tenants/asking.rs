@@ -229,6 +229,8 @@ impl<'a> Asking<'a> {
         });
         asked.reply = String::from_utf8(reply.body)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        // It is kept until the record is written, and grew by doubling while it was read.
+        asked.reply.shrink_to_fit();
         if let Ok(told) = &read {
             asked.rows = told.rows;
             asked.warnings.clone_from(&told.warnings);
