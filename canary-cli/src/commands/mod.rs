@@ -61,21 +61,7 @@ pub(crate) struct Context<'a> {
 /// Runs a command; the result is the exit code.
 pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Result<u8, CommandError> {
     if name == "log" {
-        if let Some((name, matches)) = matches.subcommand()
-            && let Some(result) = decided::run(&cx, name, matches)
-        {
-            return result;
-        }
-        return match matches.subcommand() {
-            Some(("show", matches)) => log::show(&cx, matches),
-            Some(("list", _)) => log::list(&cx),
-            Some(("explain", matches)) => log::explain(&cx, matches),
-            Some(("verify", matches)) => record::check(&cx, matches),
-            Some(("anchor", matches)) => record::anchor(&cx, matches),
-            Some(("replay", matches)) => replay::run(&cx, matches),
-            Some(("rotate-key", matches)) => runtime()?.block_on(record::rotate(&cx, matches)),
-            other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
-        };
+        return of_log(&cx, matches);
     }
     if name == "contract" && matches.subcommand_name() != Some("check") {
         return contract::run(&cx, matches);
@@ -125,6 +111,25 @@ pub(crate) fn dispatch(name: &str, matches: &ArgMatches, cx: Context<'_>) -> Res
     // A thread that reads a file and never comes back must not keep a command that has been cut off.
     runtime.shutdown_timeout(LAST_THREADS);
     result
+}
+
+/// What is done with a journal that is there.
+fn of_log(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, CommandError> {
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(result) = decided::run(cx, name, matches)
+    {
+        return result;
+    }
+    match matches.subcommand() {
+        Some(("show", matches)) => log::show(cx, matches),
+        Some(("list", _)) => log::list(cx),
+        Some(("explain", matches)) => log::explain(cx, matches),
+        Some(("verify", matches)) => record::check(cx, matches),
+        Some(("anchor", matches)) => record::anchor(cx, matches),
+        Some(("replay", matches)) => replay::run(cx, matches),
+        Some(("rotate-key", matches)) => runtime()?.block_on(record::rotate(cx, matches)),
+        other => Err(CommandError::bug(format!("no command handles log {other:?}"))),
+    }
 }
 
 /// How long threads that block may go on after a command has ended.
