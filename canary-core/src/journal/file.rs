@@ -82,6 +82,8 @@ pub struct FileJournal {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     state: Arc<Mutex<State>>,
+    /// Whose turn it is to append: who comes first writes first, also when nobody waits for that write any more.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct State {
@@ -180,7 +182,7 @@ impl FileJournal {
             token: state.lease.token(),
         };
         state.append(&path, clock.now(), opened)?;
-        Ok(Self { path, clock, state: Arc::new(Mutex::new(state)) })
+        Ok(Self { path, clock, state: Arc::new(Mutex::new(state)), turn: Arc::default() })
     }
 
     /// Has the head signed by another key from here on; `handover` is what both keys say to that. Blocking.
@@ -342,8 +344,12 @@ impl fmt::Debug for FileJournal {
 #[async_trait]
 impl Journal for FileJournal {
     async fn append(&self, entry: Entry) -> Result<Record, JournalError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let (state, path, time) = (Arc::clone(&self.state), self.path.clone(), self.clock.now());
-        let write = move || state.lock().unwrap_or_else(PoisonError::into_inner).append(&path, time, entry);
+        let write = move || {
+            let _turn = turn;
+            state.lock().unwrap_or_else(PoisonError::into_inner).append(&path, time, entry)
+        };
         match tokio::task::spawn_blocking(write).await {
             Ok(result) => result,
             Err(e) => Err(io_error("append to", &self.path, io::Error::other(e))),

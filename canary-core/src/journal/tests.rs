@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -60,6 +61,42 @@ async fn a_second_writer_is_told_who_the_first_is() {
     assert!(holder.starts_with("process 4711 on deploy-1, started by anna at 20"), "{holder}");
     drop(first);
     FileJournal::open(&path, &writer("ben"), [2; 16], clock()).unwrap();
+}
+
+/// A runtime with one thread for blocking work.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap()
+}
+
+#[test]
+fn an_append_broken_off_is_not_overtaken_by_a_later_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.jsonl");
+    let journal = FileJournal::open(&path, &writer("anna"), [1; 16], clock()).unwrap();
+    let (slow, other) = (runtime(), runtime());
+    let mut context = Context::from_waker(Waker::noop());
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    slow.spawn_blocking(move || busy.recv());
+    {
+        // Its write waits for the thread, nobody for the write.
+        let _guard = slow.enter();
+        assert!(journal.append(refused("broken off")).as_mut().poll(&mut context).is_pending());
+    }
+    let mut last = journal.append(refused("last"));
+    {
+        let _guard = other.enter();
+        assert!(last.as_mut().poll(&mut context).is_pending());
+    }
+    // What the other runtime was given to write, it has written now.
+    other.block_on(other.spawn_blocking(|| ())).unwrap();
+    drop(free);
+    other.block_on(last).unwrap();
+    let records = read(&path).unwrap().records;
+    let reasons = records.into_iter().filter_map(|record| match record.entry {
+        Entry::Refused { reasons, .. } => Some(reasons.concat()),
+        _ => None,
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["broken off", "last"]);
 }
 
 type Terms = serde_json::Map<String, Value>;

@@ -75,6 +75,8 @@ pub enum JournalError {
 pub trait Journal: Display + Debug + Send + Sync + 'static {
     /// Appends an entry and returns it as recorded once it is durable.
     ///
+    /// One that is dropped before it returns is recorded before every later one, or not at all.
+    ///
     /// # Errors
     /// When it is not certain to be durable. The journal then refuses further entries until it is opened anew.
     async fn append(&self, entry: Entry) -> Result<Record, JournalError>;
