@@ -301,9 +301,10 @@ async fn untracked(
                 path.to_string_lossy()
             ));
         }
-        let before = files.get(Path::new(&path)).copied();
-        let kind = if before == Some(ChangeKind::Deleted) { ChangeKind::Edited } else { ChangeKind::Added };
-        files.insert(PathBuf::from(path), kind);
+        let again = |kind: &mut ChangeKind| {
+            *kind = if *kind == ChangeKind::Deleted { ChangeKind::Edited } else { ChangeKind::Added };
+        };
+        files.entry(PathBuf::from(path)).and_modify(again).or_insert(ChangeKind::Added);
     }
     Ok(())
 }

@@ -1,43 +1,170 @@
 //! Work for recursive parsers: threads with a large stack, as many as there are cores.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// The stack of each thread; only what is used is ever touched.
 const STACK: usize = 256 << 20;
 
+/// The most items that a thread takes at a time: handing over costs something.
+const PIECE: usize = 16;
+
 /// What `work` makes of every item, in their order; `None` where it panicked, or where no thread could be had.
 ///
-/// The threads take one item after another, so that a large one holds up no other.
+/// The threads take a few items after another, so that a large one holds up few others.
 pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<Option<R>> {
-    let next = AtomicUsize::new(0);
-    let take = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return done };
+    let mut all = Vec::with_capacity(items.len());
+    in_order(items, usize::MAX, |_| 0, work, |_, done| all.push(done));
+    all
+}
+
+/// Hands to `take`, in the items' order, what `work` makes of each as [`each`] does: by the threads themselves, one at a time,
+/// while the others are at work on what follows. They hold at most `ahead` of what items weigh, but for one that weighs more.
+pub(crate) fn in_order<T: Sync, R: Send>(
+    items: &[T],
+    ahead: usize,
+    weight: impl Fn(&T) -> usize,
+    work: impl Fn(&T) -> R + Sync,
+    take: impl FnMut(&T, Option<R>) + Send,
+) {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let flow = Flow::new(pieces(items, threads, ahead, weight), ahead);
+    let take = Mutex::new(take);
+    let run = || {
+        let _end = End(&flow);
+        while let Some((at, piece)) = flow.next() {
             // Nothing of an item that was given up is looked at again.
-            done.push((at, catch_unwind(AssertUnwindSafe(|| work(item))).ok()));
+            let work = |item| catch_unwind(AssertUnwindSafe(|| work(item))).ok();
+            flow.put(at, piece.iter().map(work).collect());
+            flow.hand_over(&take);
         }
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
-    let mut all: Vec<Option<R>> = items.iter().map(|_| None).collect();
-    thread::scope(|scope| {
+    let spawned = thread::scope(|scope| {
         let spawn =
-            |_| thread::Builder::new().name("parse".to_owned()).stack_size(STACK).spawn_scoped(scope, take);
-        let handles: Vec<_> = (0..threads).map(spawn).collect();
-        for (at, done) in handles.into_iter().flatten().filter_map(|handle| handle.join().ok()).flatten() {
-            if let Some(place) = all.get_mut(at) {
-                *place = done;
-            }
-        }
+            |_| thread::Builder::new().name("parse".to_owned()).stack_size(STACK).spawn_scoped(scope, run);
+        (0..threads).filter_map(|n| spawn(n).ok()).count()
     });
-    all
+    if spawned == 0 {
+        let mut take = take.into_inner().unwrap_or_else(PoisonError::into_inner);
+        items.iter().for_each(|item| take(item, None));
+    }
+}
+
+/// Items that one thread works on, with what they weigh.
+type Piece<'a, T> = (&'a [T], usize);
+
+/// Cuts items into pieces, some for each thread, none of which weighs much.
+fn pieces<T>(items: &[T], threads: usize, ahead: usize, weight: impl Fn(&T) -> usize) -> Vec<Piece<'_, T>> {
+    let most = (items.len() / (8 * threads.max(1))).clamp(1, PIECE);
+    let heavy = ahead / (2 * threads.max(1));
+    let mut pieces = Vec::new();
+    let mut left = items;
+    while !left.is_empty() {
+        let (mut count, mut sum) = (0, 0_usize);
+        for weight in left.iter().take(most).map(&weight) {
+            if count > 0 && sum.saturating_add(weight) > heavy {
+                break;
+            }
+            (count, sum) = (count + 1, sum.saturating_add(weight));
+        }
+        let (piece, rest) = left.split_at(count);
+        pieces.push((piece, sum));
+        left = rest;
+    }
+    pieces
+}
+
+/// What is under way.
+struct Flow<'a, T, R> {
+    pieces: Vec<Piece<'a, T>>,
+    ahead: usize,
+    state: Mutex<State<R>>,
+    /// Something may be begun.
+    room: Condvar,
+}
+
+struct State<R> {
+    /// Each piece's answers, between its end and its being taken.
+    done: Vec<Option<Vec<Option<R>>>>,
+    /// How many pieces were begun.
+    begun: usize,
+    /// How many were taken.
+    taken: usize,
+    /// Whether a thread is taking the next.
+    taking: bool,
+    /// The weight of those that were begun and not taken.
+    weight: usize,
+    /// A thread died.
+    over: bool,
+}
+
+impl<'a, T, R> Flow<'a, T, R> {
+    fn new(pieces: Vec<Piece<'a, T>>, ahead: usize) -> Self {
+        let done = pieces.iter().map(|_| None).collect();
+        let state = State { done, begun: 0, taken: 0, taking: false, weight: 0, over: false };
+        Self { pieces, ahead, state: Mutex::new(state), room: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The piece to begin, once there is room for it.
+    fn next(&self) -> Option<(usize, &'a [T])> {
+        let full = |state: &mut State<R>| {
+            let next = self.pieces.get(state.begun).filter(|_| !state.over && state.begun > state.taken);
+            next.is_some_and(|(_, weight)| state.weight.saturating_add(*weight) > self.ahead)
+        };
+        let mut state = self.room.wait_while(self.state(), full).unwrap_or_else(PoisonError::into_inner);
+        let at = state.begun;
+        let (piece, weight) = self.pieces.get(at).filter(|_| !state.over)?;
+        state.weight = state.weight.saturating_add(*weight);
+        state.begun += 1;
+        Some((at, piece))
+    }
+
+    fn put(&self, at: usize, answers: Vec<Option<R>>) {
+        self.state().done[at] = Some(answers);
+    }
+
+    /// Takes what is next as long as that is done, unless another thread is at it.
+    fn hand_over(&self, take: &Mutex<impl FnMut(&T, Option<R>)>) {
+        let mut state = self.state();
+        while !state.taking && !state.over {
+            let at = state.taken;
+            let Some(answers) = state.done.get_mut(at).and_then(Option::take) else { return };
+            state.taking = true;
+            drop(state);
+            let (piece, weight) = self.pieces[at];
+            let mut take = take.lock().unwrap_or_else(PoisonError::into_inner);
+            piece.iter().zip(answers).for_each(|(item, answer)| take(item, answer));
+            drop(take);
+            state = self.state();
+            state.taking = false;
+            state.taken += 1;
+            state.weight = state.weight.saturating_sub(weight);
+            self.room.notify_all();
+        }
+    }
+}
+
+/// Ends the other threads when one dies: what it was to hand over, nobody does.
+struct End<'f, 'a, T, R>(&'f Flow<'a, T, R>);
+
+impl<T, R> Drop for End<'_, '_, T, R> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.state().over = true;
+            self.0.room.notify_all();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -50,6 +177,35 @@ mod tests {
         let expected: Vec<_> = items.iter().map(|item| (*item != 250).then_some(item * 2)).collect();
         assert_eq!(done, expected);
         assert_eq!(each(&[] as &[u32], |item| *item), []);
+    }
+
+    #[test]
+    fn no_more_is_under_way_than_may_be() {
+        let items: Vec<usize> = (0..300).collect();
+        let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let mut taken = Vec::new();
+        let work = |item: &usize| {
+            most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            *item
+        };
+        // Each fifth is heavier than all that may be held, and goes by itself.
+        let weight = |item: &usize| if item.is_multiple_of(5) { 100 } else { 3 };
+        in_order(&items, 10, weight, work, |item, done| {
+            assert_eq!(done, Some(*item));
+            taken.push(*item);
+            under_way.fetch_sub(1, Ordering::SeqCst);
+        });
+        assert_eq!(taken, items);
+        assert!(most.into_inner() <= 3, "three of weight 3 at a time");
+    }
+
+    #[test]
+    fn a_panic_of_whoever_takes_ends_the_threads() {
+        let items: Vec<usize> = (0..300).collect();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            in_order(&items, 1, |_| 1, |item| *item, |item, _| assert!(*item != 7, "as planned"));
+        }));
+        assert!(panicked.is_err());
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! The migrations of a set, each as its tool reads it, and parsed: on all cores, since nothing else of a review takes as long.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::changes::Changes;
 use crate::convention::{Role, SectionError, Splitting, Transaction, Up};
 use crate::deep;
 use crate::set::Loaded;
+use crate::source::Unreadable;
 use crate::sql::parse::{gave_up, parse_deep};
 use crate::sql::statement::Script;
 
-/// The most files that are held parsed at a time.
-const FILES: usize = 512;
-
 /// The most bytes of text that are held parsed at a time, but for a file that is larger by itself.
-const BYTES: usize = 16 << 20;
+const AHEAD: usize = 16 << 20;
+
+/// What a file weighs at least: also an empty one takes room.
+const LEAST: usize = 32 << 10;
 
 /// A migration that was read.
 #[derive(Debug)]
@@ -24,39 +25,43 @@ pub(crate) struct Parsed {
     pub(crate) script: Script,
 }
 
+/// A file that may be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) path: &'a Path,
+    /// Its text, where it is there.
+    pub(crate) text: Option<&'a Result<String, Unreadable>>,
+    /// Whether it is to be parsed.
+    pub(crate) parse: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// A file's text, where it can be read.
+    pub(crate) fn readable(&self) -> Option<&'a str> {
+        self.text?.as_deref().ok()
+    }
+}
+
 /// Hands every file to `take`, in the given order, with what is in it: nothing of one that no deploy runs, that cannot be
 /// read, or that is not wanted.
 pub(crate) fn each<'a>(
     changes: &Changes,
-    loaded: &'a Loaded,
-    files: &[(&'a PathBuf, bool)],
-    mut take: impl FnMut(&'a Path, Option<Parsed>),
+    loaded: &Loaded,
+    files: &[Wanted<'a>],
+    mut take: impl FnMut(&Wanted<'a>, Option<Parsed>) + Send,
 ) {
-    let mut left = files;
-    while !left.is_empty() {
-        let (batch, rest) = left.split_at(batch(loaded, left));
-        let parsed =
-            deep::each(batch, |(path, wanted)| wanted.then(|| parse(changes, loaded, path)).flatten());
-        for ((path, _), parsed) in batch.iter().zip(parsed) {
-            take(path, parsed.unwrap_or_else(|| lost(loaded, path)));
-        }
-        left = rest;
-    }
+    deep::in_order(
+        files,
+        AHEAD,
+        |file| file.readable().map_or(0, str::len).max(LEAST),
+        |file| file.parse.then(|| parse(changes, loaded, file)).flatten(),
+        |file, parsed| take(file, parsed.unwrap_or_else(|| lost(file))),
+    );
 }
 
-/// How many of the files are parsed next.
-fn batch(loaded: &Loaded, files: &[(&PathBuf, bool)]) -> usize {
-    let mut bytes = 0;
-    let fit = files.iter().take(FILES).take_while(|(path, _)| {
-        bytes += loaded.text(path).map_or(0, str::len);
-        bytes <= BYTES
-    });
-    fit.count().max(1)
-}
-
-fn parse(changes: &Changes, loaded: &Loaded, path: &Path) -> Option<Parsed> {
-    let text = loaded.text(path).filter(|_| loaded.detected.convention.role(path) == Role::Up)?;
-    let up = loaded.up(changes, path, text);
+fn parse(changes: &Changes, loaded: &Loaded, file: &Wanted<'_>) -> Option<Parsed> {
+    let text = file.readable().filter(|_| loaded.detected.convention.role(file.path) == Role::Up)?;
+    let up = loaded.up(changes, file.path, text);
     let run = up.as_ref().map_or(text, |up| up.text.as_str());
     // Whether a byte order mark is refused is the judge's to say; here it has as many blanks as bytes.
     let script = match run.strip_prefix('\u{feff}') {
@@ -67,7 +72,7 @@ fn parse(changes: &Changes, loaded: &Loaded, path: &Path) -> Option<Parsed> {
 }
 
 /// What stands for a file at which the parser gave up.
-fn lost(loaded: &Loaded, path: &Path) -> Option<Parsed> {
-    let text = loaded.text(path)?;
+fn lost(file: &Wanted<'_>) -> Option<Parsed> {
+    let text = file.readable()?;
     Some(Parsed { up: Ok(Up::whole(text, Transaction::Unknown, Splitting::Statements)), script: gave_up() })
 }

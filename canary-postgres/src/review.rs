@@ -12,7 +12,7 @@ use crate::changes::{ChangeKind, Changes};
 use crate::config::GateConfig;
 use crate::convention::{Convention, Late, Role, foreign_markers, order, version};
 use crate::grants;
-use crate::parsed::{self, Parsed};
+use crate::parsed::{self, Parsed, Wanted};
 use crate::rules::{Judge, Known, Place, Reading, rule};
 use crate::set::{Loaded, Texts};
 use crate::sql::position::Span;
@@ -32,7 +32,6 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> R
     let mut work = Work {
         config,
         changes,
-        loaded: &loaded,
         convention,
         judge: Judge::over(known(changes, &loaded), facts, config.locks),
         evidence: vec![
@@ -46,12 +45,14 @@ pub(crate) fn judge(config: &GateConfig, changes: &Changes, now: Timestamp) -> R
         changes.files.iter().map(|(path, kind)| (path, *kind)).collect();
     files.sort_by_cached_key(|(path, _)| order(path));
     let order_of: Vec<String> = files.iter().map(|(path, _)| work.named(path)).collect();
-    let wanted: Vec<(&PathBuf, bool)> =
-        files.iter().map(|(path, kind)| (*path, work.runs(path, *kind))).collect();
+    let wanted: Vec<Wanted<'_>> = files
+        .iter()
+        .map(|(path, kind)| Wanted { path, text: loaded.texts.get(*path), parse: work.runs(path, *kind) })
+        .collect();
     let mut kinds = files.iter().map(|(_, kind)| *kind);
-    parsed::each(changes, &loaded, &wanted, |path, parsed| {
+    parsed::each(changes, &loaded, &wanted, |file, parsed| {
         if let Some(kind) = kinds.next() {
-            work.file(path, kind, parsed);
+            work.file(file, kind, parsed);
         }
     });
     let Work { judge, mut evidence, judged, .. } = work;
@@ -120,12 +121,13 @@ fn shown(dir: &Path, path: &Path) -> String {
 /// What the older files made.
 fn known(changes: &Changes, loaded: &Loaded) -> Known {
     let mut known = Known::default();
-    let old = |path: &&PathBuf| changes.files.get(*path) != Some(&ChangeKind::Added);
-    let mut older: Vec<(&PathBuf, bool)> = loaded.texts.keys().filter(old).map(|path| (path, true)).collect();
-    older.sort_by_cached_key(|(path, _)| order(path));
-    parsed::each(changes, loaded, &older, |path, parsed| {
+    let old = loaded.texts.iter().filter(|(path, _)| changes.files.get(*path) != Some(&ChangeKind::Added));
+    let mut older: Vec<Wanted<'_>> =
+        old.map(|(path, text)| Wanted { path, text: Some(text), parse: true }).collect();
+    older.sort_by_cached_key(|file| order(file.path));
+    parsed::each(changes, loaded, &older, |file, parsed| {
         let Some(parsed) = parsed else { return };
-        let text = parsed.up.as_ref().map_or_else(|_| loaded.text(path).unwrap_or_default(), |up| &up.text);
+        let text = parsed.up.as_ref().map_or_else(|_| file.readable().unwrap_or_default(), |up| &up.text);
         known.learn(text, &parsed.script);
     });
     known
@@ -144,7 +146,6 @@ fn newest(convention: Convention, changes: &Changes, loaded: &Loaded) -> Option<
 struct Work<'a> {
     config: &'a GateConfig,
     changes: &'a Changes,
-    loaded: &'a Loaded,
     convention: Convention,
     judge: Judge,
     evidence: Vec<String>,
@@ -164,9 +165,11 @@ impl Work<'_> {
         kind == ChangeKind::Added || kind == ChangeKind::Edited && self.convention.repeatable(path)
     }
 
-    fn file(&mut self, path: &Path, kind: ChangeKind, parsed: Option<Parsed>) {
+    fn file(&mut self, file: &Wanted<'_>, kind: ChangeKind, parsed: Option<Parsed>) {
+        let path = file.path;
         let named = self.named(path);
-        if kind != ChangeKind::Deleted && self.changes.tree.is_directory(path) {
+        let readable = file.readable().is_some();
+        if kind != ChangeKind::Deleted && !readable && self.changes.tree.is_directory(path) {
             self.judged += 1;
             self.note(
                 "unparsed-sql",
@@ -200,7 +203,7 @@ impl Work<'_> {
             (Role::Up, _) => {
                 self.judged += 1;
                 self.late(path, &named);
-                self.up(path, &named, parsed);
+                self.up(file, &named, parsed);
             }
         }
     }
@@ -220,8 +223,9 @@ impl Work<'_> {
         self.note_as("out-of-order", severity, named, 0, &what);
     }
 
-    fn up(&mut self, path: &Path, named: &str, parsed: Option<Parsed>) {
-        let text = match self.loaded.texts.get(path) {
+    fn up(&mut self, file: &Wanted<'_>, named: &str, parsed: Option<Parsed>) {
+        let path = file.path;
+        let text = match file.text {
             Some(Ok(text)) => text,
             Some(Err(error)) => return self.note("unparsed-sql", named, error.line(), &error.to_string()),
             None => return self.note("unparsed-sql", named, 0, "is not there any more"),

@@ -10,6 +10,7 @@ use crate::config::GateConfig;
 use crate::convention::{
     Convention, Detected, Project, Role, SectionError, Up, detect, has_extension, order,
 };
+use crate::deep;
 use crate::source::Unreadable;
 use crate::tree::Tree;
 
@@ -156,13 +157,11 @@ impl Loaded {
     /// Reads every `.sql` file below the directory and finds the convention.
     pub(crate) fn read(config: &GateConfig, changes: &Changes) -> Result<Self, String> {
         let listed = changes.tree.list()?;
-        let sql = listed.into_iter().filter(|path| has_extension(path, "sql"));
-        let texts: Texts = sql
-            .map(|path| {
-                let text = changes.tree.read(&path);
-                (path, text)
-            })
-            .collect();
+        let sql: Vec<PathBuf> = listed.into_iter().filter(|path| has_extension(path, "sql")).collect();
+        let texts = deep::each(&sql, |path| changes.tree.read(path));
+        let lost = || Err(Unreadable::Io("no thread could be had".to_owned()));
+        let texts: Texts =
+            sql.into_iter().zip(texts.into_iter().map(|text| text.unwrap_or_else(lost))).collect();
         let detected = match config.convention {
             Some(convention) => Detected { convention, by: "as set".to_owned() },
             None => detect(
@@ -171,11 +170,6 @@ impl Loaded {
             )?,
         };
         Ok(Self { texts, detected })
-    }
-
-    /// A file's text, where it is there and can be read.
-    pub(crate) fn text(&self, path: &Path) -> Option<&str> {
-        self.texts.get(path)?.as_deref().ok()
     }
 
     /// What a deploy runs of a file.
