@@ -87,7 +87,7 @@ pub(crate) struct NewDecision<'a> {
     /// Where it lies.
     pub(crate) policy_path: &'a Path,
     /// What it rests on.
-    pub(crate) evidence: &'a Evidence,
+    pub(crate) evidence: Arc<Evidence>,
 }
 
 /// The record of decisions of a service.
@@ -174,11 +174,11 @@ impl DecisionLog {
     /// # Errors
     /// [`RecordError`]; nobody may act on an approval then.
     pub(crate) async fn append(&self, new: NewDecision<'_>) -> Result<Record, RecordError> {
-        let (kept, evidence) = (self.kept(), new.evidence.lines());
+        let (kept, evidence) = (self.kept(), new.evidence);
         let (policy, text) = (new.policy.canonical(), new.policy_text.to_owned());
         let digests = blocking(move || {
             Ok::<_, KeptError>((
-                kept.put(KeptKind::Evidence, evidence.as_bytes())?,
+                kept.put_from(KeptKind::Evidence, |out| evidence.write(out))?,
                 kept.put(KeptKind::Policy, policy.as_bytes())?,
                 kept.put(KeptKind::PolicyFile, text.as_bytes())?,
             ))

@@ -1,11 +1,15 @@
 //! What decisions rest on, in files beside their journal that are named by their digest.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use canary_core::fleet::Digest;
 use canary_core::journal::Decided;
+use sha2::{Digest as _, Sha256};
+
+/// How much is written at a time.
+const CHUNK: usize = 64 * 1024;
 
 /// What kind of file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +20,15 @@ pub enum KeptKind {
     Policy,
     /// A policy's file as it was written: `policies/<sha256>.yaml`.
     PolicyFile,
+}
+
+impl KeptKind {
+    const fn directory(self) -> &'static str {
+        match self {
+            Self::Evidence => "evidence",
+            Self::Policy | Self::PolicyFile => "policies",
+        }
+    }
 }
 
 /// Why a file cannot be kept or had back.
@@ -66,12 +79,12 @@ impl Kept {
     /// Where a file of that digest lies.
     #[must_use]
     pub fn path(&self, kind: KeptKind, digest: Digest) -> PathBuf {
-        let (directory, extension) = match kind {
-            KeptKind::Evidence => ("evidence", "jsonl"),
-            KeptKind::Policy => ("policies", "json"),
-            KeptKind::PolicyFile => ("policies", "yaml"),
+        let extension = match kind {
+            KeptKind::Evidence => "jsonl",
+            KeptKind::Policy => "json",
+            KeptKind::PolicyFile => "yaml",
         };
-        self.directory.join(directory).join(format!("{digest}.{extension}"))
+        self.directory.join(kind.directory()).join(format!("{digest}.{extension}"))
     }
 
     /// Keeps `bytes`, durably; one that is there as it should be is left alone.
@@ -80,23 +93,45 @@ impl Kept {
     /// [`KeptError::Io`].
     pub fn put(&self, kind: KeptKind, bytes: &[u8]) -> Result<Digest, KeptError> {
         let digest = Digest::of(bytes);
-        let path = self.path(kind, digest);
         // One that was changed is put right: its name says what it has to hold.
-        if self.read(kind, digest).is_ok() {
-            return Ok(digest);
+        match self.holds(kind, digest) {
+            Ok(()) => Ok(digest),
+            Err(_) => self.put_from(kind, |out| out.write_all(bytes)),
         }
-        let failed = |source| KeptError::Io { action: "write", path: path.display().to_string(), source };
-        // proof: every path has the directory it was joined to.
-        let directory = path.parent().unwrap_or(&self.directory);
+    }
+
+    /// Keeps what `write` writes, durably, without having all of it in memory.
+    ///
+    /// It is hashed on its way into a file without a lasting name, which gets the name of its digest when all of it is on disk. A writer that is killed
+    /// before that leaves `.part-*`, which nobody reads; one that fails leaves nothing.
+    ///
+    /// # Errors
+    /// [`KeptError::Io`]: `write` failed, or the file.
+    pub fn put_from(
+        &self,
+        kind: KeptKind,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Digest, KeptError> {
+        let directory = self.directory.join(kind.directory());
+        let failed = |path: &Path, source| {
+            let path = path.display().to_string();
+            KeptError::Io { action: "write", path, source }
+        };
+        let into = |source| failed(&directory, source);
         let new = !directory.exists();
-        fs::create_dir_all(directory).map_err(failed)?;
+        fs::create_dir_all(&directory).map_err(into)?;
         if new {
-            sync(&self.directory).map_err(failed)?;
+            sync(&self.directory).map_err(into)?;
         }
-        let mut file = tempfile::Builder::new().prefix(".part-").tempfile_in(directory).map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        sync(directory).map_err(failed)?;
+        let file = tempfile::Builder::new().prefix(".part-").tempfile_in(&directory).map_err(into)?;
+        let mut out = BufWriter::with_capacity(CHUNK, Hashing { out: file, hash: Sha256::new() });
+        write(&mut out).map_err(into)?;
+        let Hashing { out: file, hash } = out.into_inner().map_err(|error| into(error.into_error()))?;
+        file.as_file().sync_all().map_err(into)?;
+        let digest = Digest::from(<[u8; 32]>::from(hash.finalize()));
+        let path = self.path(kind, digest);
+        file.persist(&path).map_err(|error| failed(&path, error.error))?;
+        sync(&directory).map_err(into)?;
         Ok(digest)
     }
 
@@ -105,15 +140,30 @@ impl Kept {
     /// # Errors
     /// [`KeptError`].
     pub fn read(&self, kind: KeptKind, digest: Digest) -> Result<Vec<u8>, KeptError> {
+        let mut bytes = Vec::new();
+        self.copied(kind, digest, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether a file holds what its name says.
+    fn holds(&self, kind: KeptKind, digest: Digest) -> Result<(), KeptError> {
+        self.copied(kind, digest, &mut io::sink())
+    }
+
+    /// Copies a file while it is held against its name; on an error `to` has what is worth nothing.
+    fn copied(&self, kind: KeptKind, digest: Digest, to: &mut impl Write) -> Result<(), KeptError> {
         let path = self.path(kind, digest);
         let shown = || path.display().to_string();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+        let failed = |source| KeptError::Io { action: "read", path: shown(), source };
+        let mut file = match fs::File::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeptError::Missing(shown())),
-            Err(source) => return Err(KeptError::Io { action: "read", path: shown(), source }),
+            Err(source) => return Err(failed(source)),
         };
-        let found = Digest::of(&bytes);
-        if found == digest { Ok(bytes) } else { Err(KeptError::Changed { path: shown(), found }) }
+        let mut to = Hashing { out: to, hash: Sha256::new() };
+        io::copy(&mut file, &mut to).map_err(failed)?;
+        let found = Digest::from(<[u8; 32]>::from(to.hash.finalize()));
+        if found == digest { Ok(()) } else { Err(KeptError::Changed { path: shown(), found }) }
     }
 
     /// Checks everything that a decision rests on.
@@ -121,10 +171,27 @@ impl Kept {
     /// # Errors
     /// The first of it that is missing, changed or not readable.
     pub fn check(&self, decided: &Decided) -> Result<(), KeptError> {
-        self.read(KeptKind::Evidence, decided.evidence_sha256)?;
-        self.read(KeptKind::Policy, decided.ruling.policy_sha256)?;
-        self.read(KeptKind::PolicyFile, decided.policy_file_sha256)?;
-        Ok(())
+        self.holds(KeptKind::Evidence, decided.evidence_sha256)?;
+        self.holds(KeptKind::Policy, decided.ruling.policy_sha256)?;
+        self.holds(KeptKind::PolicyFile, decided.policy_file_sha256)
+    }
+}
+
+/// Hashes what it hands on.
+struct Hashing<W> {
+    out: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.out.write(bytes)?;
+        self.hash.update(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
@@ -133,52 +200,4 @@ fn sync(directory: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_comes_back_or_is_said_to_be_missing_or_changed() {
-        let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::beside(&dir.path().join("log/decisions.jsonl"));
-        fs::create_dir(dir.path().join("log")).unwrap();
-        for kind in [KeptKind::Evidence, KeptKind::Policy, KeptKind::PolicyFile] {
-            let digest = kept.put(kind, b"what was seen\n").unwrap();
-            assert_eq!(kept.read(kind, digest).unwrap(), b"what was seen\n");
-            let path = kept.path(kind, digest);
-            assert!(path.to_str().unwrap().contains(&digest.to_string()), "{path:?}");
-            for at in 0..14 {
-                let mut bytes = b"what was seen\n".to_vec();
-                bytes[at] ^= 1;
-                fs::write(&path, &bytes).unwrap();
-                assert!(matches!(kept.read(kind, digest), Err(KeptError::Changed { .. })), "byte {at}");
-            }
-            kept.put(kind, b"what was seen\n").unwrap();
-            assert_eq!(kept.read(kind, digest).unwrap(), b"what was seen\n", "put right");
-            fs::remove_file(&path).unwrap();
-            assert!(matches!(kept.read(kind, digest), Err(KeptError::Missing(_))));
-        }
-    }
-
-    #[test]
-    fn what_a_writer_left_that_died_harms_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::beside(&dir.path().join("decisions.jsonl"));
-        fs::create_dir(dir.path().join("evidence")).unwrap();
-        fs::write(dir.path().join("evidence/.part-abc"), b"half").unwrap();
-        let digest = kept.put(KeptKind::Evidence, b"whole").unwrap();
-        kept.put(KeptKind::Evidence, b"whole").unwrap();
-        assert_eq!(kept.read(KeptKind::Evidence, digest).unwrap(), b"whole");
-    }
-
-    #[test]
-    fn a_directory_that_cannot_be_made_is_an_error_with_its_path() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("evidence"), b"a file").unwrap();
-        let kept = Kept::beside(&dir.path().join("decisions.jsonl"));
-        let error = kept.put(KeptKind::Evidence, b"x").unwrap_err();
-        assert!(
-            matches!(&error, KeptError::Io { action: "write", path, .. } if path.contains("evidence")),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use canary_core::fleet::Digest;
@@ -60,37 +61,37 @@ pub struct EvidenceError {
 // The fields of a line stand in the order of the journal's form: what is written is canonical without being sorted.
 
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct Head<'a> {
     at_ms: u64,
-    before: Before,
-    kind: String,
+    before: Cow<'a, Before>,
+    kind: Cow<'a, str>,
     percentage: Option<u64>,
     policy: Digest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    probes_by: Option<String>,
-    schema: String,
-    version: Option<String>,
+    probes_by: Option<Cow<'a, str>>,
+    schema: Cow<'a, str>,
+    version: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SourceLine {
-    kind: String,
+struct SourceLine<'a> {
+    kind: Cow<'a, str>,
     ms: u64,
-    refused: Option<String>,
-    source: String,
-    trouble: Option<(GapCode, String)>,
+    refused: Option<Cow<'a, str>>,
+    source: Cow<'a, str>,
+    trouble: Option<Cow<'a, (GapCode, String)>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct QueryLine {
-    kind: String,
+struct QueryLine<'a> {
+    kind: Cow<'a, str>,
     ms: u64,
-    reply: String,
+    reply: Cow<'a, str>,
     rows: u64,
-    source: String,
+    source: Cow<'a, str>,
     status: u16,
-    text: String,
-    warnings: Vec<String>,
+    text: Cow<'a, str>,
+    warnings: Cow<'a, [String]>,
 }
 
 #[derive(Serialize)]
@@ -120,77 +121,89 @@ struct Kind {
     kind: String,
 }
 
+/// Writes each line at once: it consists of thousands of small parts.
+struct Lines<'a, W: ?Sized> {
+    out: &'a mut W,
+    line: Vec<u8>,
+}
+
+impl<W: Write + ?Sized> Lines<'_, W> {
+    fn push(&mut self, line: &impl Serialize) -> io::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, line)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
+    }
+}
+
 impl Evidence {
-    /// Its lines.
-    #[must_use]
-    pub fn lines(&self) -> String {
-        // Whole replies are most of it, and each of their quotes is written with a backslash.
-        let replies = self.sources.iter().flat_map(|(_, reply)| &reply.queries);
-        let mut text = String::with_capacity(replies.map(|asked| asked.reply.len() * 5 / 4).sum());
-        push(
-            &mut text,
-            &Head {
-                at_ms: self.at.as_millis(),
-                before: self.before.clone(),
-                kind: "evidence".to_owned(),
-                percentage: self.percentage,
-                policy: self.policy,
-                probes_by: self.probes_by.clone(),
-                schema: SCHEMA.to_owned(),
-                version: self.version.clone(),
-            },
-        );
+    /// Writes its lines one by one, so that the text of all of them is never in memory at once.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        let mut out = Lines { out, line: Vec::new() };
+        out.push(&Head {
+            at_ms: self.at.as_millis(),
+            before: Cow::Borrowed(&self.before),
+            kind: "evidence".into(),
+            percentage: self.percentage,
+            policy: self.policy,
+            probes_by: self.probes_by.as_deref().map(Cow::from),
+            schema: SCHEMA.into(),
+            version: self.version.as_deref().map(Cow::from),
+        })?;
         for (source, reply) in &self.sources {
-            push(
-                &mut text,
-                &SourceLine {
-                    kind: "source".to_owned(),
-                    ms: reply.ms,
-                    refused: reply.refused.clone(),
-                    source: source.clone(),
-                    trouble: reply.trouble.clone(),
-                },
-            );
+            out.push(&SourceLine {
+                kind: "source".into(),
+                ms: reply.ms,
+                refused: reply.refused.as_deref().map(Cow::from),
+                source: source.into(),
+                trouble: reply.trouble.as_ref().map(Cow::Borrowed),
+            })?;
             for asked in &reply.queries {
-                push(&mut text, &query_line(source, asked));
+                out.push(&query_line(source, asked))?;
             }
             for (tenant, found) in &reply.found {
                 let objectives = found.iter().map(|(name, found)| (name.as_ref(), found)).collect();
-                push(&mut text, &FoundLine { kind: "found", objectives, source, tenant });
+                out.push(&FoundLine { kind: "found", objectives, source, tenant })?;
             }
         }
         for result in &self.probes {
-            push(&mut text, &ProbeLine { kind: "probe", result: Cow::Borrowed(result) });
+            out.push(&ProbeLine { kind: "probe", result: Cow::Borrowed(result) })?;
         }
-        text
+        Ok(())
     }
 
-    /// The SHA-256 of [`Evidence::lines`].
+    /// What [`Evidence::write`] writes, as one text.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of(self.lines().as_bytes())
+    pub fn lines(&self) -> String {
+        let mut bytes = Vec::new();
+        // proof: memory takes everything, and JSON is UTF-8.
+        let _ = self.write(&mut bytes);
+        String::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Reads what [`Evidence::lines`] wrote.
+    /// Reads what [`Evidence::write`] wrote.
     ///
     /// # Errors
     /// [`EvidenceError`] with the line that is not of it.
     pub fn read(text: &str) -> Result<Self, EvidenceError> {
         let mut lines = text.lines().enumerate();
         let (_, first) = lines.next().ok_or_else(|| wrong(0, "there is none"))?;
-        let head: Head = parsed(0, first)?;
+        let head: Head<'_> = parsed(0, first)?;
         if head.schema != SCHEMA {
             return Err(wrong(0, format!("its form is {:?}, not {SCHEMA:?}", head.schema)));
         }
         let mut evidence = Self {
             policy: head.policy,
             at: Timestamp::from_millis(head.at_ms),
-            version: head.version,
+            version: head.version.map(Cow::into_owned),
             percentage: head.percentage,
-            before: head.before,
+            before: head.before.into_owned(),
             sources: Vec::new(),
             probes: Vec::new(),
-            probes_by: head.probes_by,
+            probes_by: head.probes_by.map(Cow::into_owned),
         };
         // One name for an objective, however many tenants have it.
         let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();
@@ -210,10 +223,13 @@ impl Evidence {
         match kind.as_str() {
             "source" => {
                 let SourceLine { ms, refused, source, trouble, .. } = parsed(i, line)?;
-                self.sources.push((source, SourceReply { ms, refused, trouble, ..SourceReply::default() }));
+                let (refused, trouble) = (refused.map(Cow::into_owned), trouble.map(Cow::into_owned));
+                let reply = SourceReply { ms, refused, trouble, ..SourceReply::default() };
+                self.sources.push((source.into_owned(), reply));
             }
             "query" => {
                 let QueryLine { ms, reply, rows, source, status, text, warnings, .. } = parsed(i, line)?;
+                let (text, reply, warnings) = (text.into_owned(), reply.into_owned(), warnings.into_owned());
                 let asked = Asked { text, ms, rows, warnings, status, reply };
                 self.of(i, &source)?.queries.push(asked);
             }
@@ -239,23 +255,17 @@ impl Evidence {
     }
 }
 
-fn query_line(source: &str, asked: &Asked) -> QueryLine {
+fn query_line<'a>(source: &'a str, asked: &'a Asked) -> QueryLine<'a> {
     QueryLine {
-        kind: "query".to_owned(),
+        kind: "query".into(),
         ms: asked.ms,
-        reply: asked.reply.clone(),
+        reply: asked.reply.as_str().into(),
         rows: asked.rows,
-        source: source.to_owned(),
+        source: source.into(),
         status: asked.status,
-        text: asked.text.clone(),
-        warnings: asked.warnings.clone(),
+        text: asked.text.as_str().into(),
+        warnings: asked.warnings.as_slice().into(),
     }
-}
-
-fn push(text: &mut String, line: &impl Serialize) {
-    // proof: every line is a struct of texts, integers and lists, whose keys are text; that cannot fail.
-    text.push_str(&serde_json::to_string(line).unwrap_or_default());
-    text.push('\n');
 }
 
 fn parsed<'a, T: Deserialize<'a>>(i: usize, line: &'a str) -> Result<T, EvidenceError> {

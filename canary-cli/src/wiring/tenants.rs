@@ -165,7 +165,7 @@ impl TenantsCheck {
                 Before::default()
             }
         };
-        let evidence = self.evidence(&policy, ask, before).await;
+        let evidence = Arc::new(self.evidence(&policy, ask, before).await);
         let round = decide_round(&policy, &evidence);
         let recorded = self
             .log
@@ -177,7 +177,7 @@ impl TenantsCheck {
                 policy: &policy,
                 policy_text: &self.text,
                 policy_path: &self.path,
-                evidence: &evidence,
+                evidence,
             })
             .await;
         if let Ok(record) = &recorded {

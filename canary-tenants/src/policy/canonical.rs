@@ -15,33 +15,44 @@ impl Policy {
     pub fn canonical(&self) -> String {
         let mut text = String::new();
         // proof: amounts are at most 2^53 by their parser, and every key is ASCII: tenants and labels are values.
-        if let Err(why) = canonical(&self.value(), &mut text) {
+        if let Err(why) = self.push(&mut text) {
             debug_assert!(false, "{why}");
         }
         text
+    }
+
+    /// Writes tenants one by one: all of them as one value would take twenty times the room of their text.
+    fn push(&self, text: &mut String) -> Result<(), String> {
+        let file = &self.file;
+        canonical(
+            &json!({
+                "schema": "sla/v1",
+                "tenant_label": file.tenant_label,
+                "sources": file.sources.iter().map(source).collect::<Vec<_>>(),
+                "objectives": file.objectives.iter().map(|(name, o)| (name.clone(), objective(o))).collect::<Map<_, _>>(),
+                "decision": decision(file),
+            }),
+            text,
+        )?;
+        text.truncate(text.len() - 1);
+        // A list: names of tenants may be other than ASCII, which keys of the journal's form are not.
+        text.push_str(",\"tenants\":[");
+        for (i, (name, policy)) in self.tenants.iter().enumerate() {
+            text.push_str(if i == 0 { "" } else { "," });
+            canonical(&json!([name, self.tenant(policy)]), text)?;
+        }
+        text.push_str("],\"unlisted\":");
+        canonical(&self.tenant(&self.unlisted), text)?;
+        text.push_str(",\"windows\":");
+        canonical(&json!({ "short_us": file.windows.short, "long_us": file.windows.long }), text)?;
+        text.push('}');
+        Ok(())
     }
 
     /// The SHA-256 of [`Policy::canonical`].
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(self.canonical().as_bytes())
-    }
-
-    fn value(&self) -> Value {
-        let file = &self.file;
-        let tenants: Vec<Value> =
-            self.tenants.iter().map(|(name, policy)| json!([name, self.tenant(policy)])).collect();
-        json!({
-            "schema": "sla/v1",
-            "tenant_label": file.tenant_label,
-            "sources": file.sources.iter().map(source).collect::<Vec<_>>(),
-            "windows": { "short_us": file.windows.short, "long_us": file.windows.long },
-            "objectives": file.objectives.iter().map(|(name, o)| (name.clone(), objective(o))).collect::<Map<_, _>>(),
-            "decision": decision(file),
-            "unlisted": self.tenant(&self.unlisted),
-            // A list: names of tenants may be other than ASCII, which keys of the journal's form are not.
-            "tenants": tenants,
-        })
     }
 
     fn tenant(&self, policy: &TenantPolicy) -> Value {

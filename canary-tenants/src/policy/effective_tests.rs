@@ -1,5 +1,6 @@
 //! What holds on which day, and what a change changes.
 
+use canary_core::journal;
 use canary_core::time::Timestamp;
 
 use super::{Origin, Policy, PolicyDiff, read};
@@ -66,6 +67,10 @@ fn the_digest_is_of_what_decides() {
     assert_ne!(policy.digest(), on(SAMPLE, "2027-04-01").digest());
     // Known bytes: a change of the form must not go unseen, as decisions name the digest.
     insta::assert_snapshot!(format!("{}\n{}", policy.digest(), policy.canonical()));
+    // Written in parts, and in the form of a whole.
+    let mut whole = String::new();
+    journal::canonical(&serde_json::from_str(&policy.canonical()).unwrap(), &mut whole).unwrap();
+    assert_eq!(policy.canonical(), whole);
 }
 
 #[test]

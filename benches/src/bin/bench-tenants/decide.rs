@@ -19,32 +19,47 @@ use tokio::task::JoinSet;
 use crate::rounds::LIMIT;
 use crate::samples::AT;
 
-/// A quantile, a ratio and a budget in two windows.
-const THREE: &str = "  p95: {kind: quantile, q: \"0.95\", histogram: latency, limit: 6s}
+/// A quantile and a ratio.
+const TWO: &str = "  p95: {kind: quantile, q: \"0.95\", histogram: latency, limit: 6s}
   errors: {kind: ratio, bad: errors_total, total: requests_total, limit: \"0.010\"}
-  burn: {kind: budget, of: errors, target: \"0.999\", max_burn: \"14.4\"}
 ";
-/// Two ratios and three gauges more.
-const FIVE_MORE: &str =
-    "  timeouts: {kind: ratio, bad: timeouts_total, total: requests_total, limit: \"0.010\"}
-  refused: {kind: ratio, bad: refused_total, total: requests_total, limit: \"0.010\"}
+/// A budget, which is a ratio in two windows.
+const BURN: &str = "  burn: {kind: budget, of: errors, target: \"0.999\", max_burn: \"14.4\"}\n";
+const TIMEOUTS: &str =
+    "  timeouts: {kind: ratio, bad: timeouts_total, total: requests_total, limit: \"0.010\"}\n";
+/// A ratio and three gauges more.
+const FOUR_MORE: &str =
+    "  refused: {kind: ratio, bad: refused_total, total: requests_total, limit: \"0.010\"}
   pool: {kind: value, metric: pool_ratio, limit: \"0.80\"}
   queue: {kind: value, metric: queue_ratio, limit: \"0.80\"}
   disk: {kind: value, metric: disk_ratio, limit: \"0.80\"}
 ";
 
-/// How many objectives every tenant has.
+/// Which objectives every tenant has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slis {
+    /// A quantile and two ratios: eight questions a server, and two more at one where a tenant is missing.
+    Ratios,
+    /// A quantile, a ratio and a budget.
     Three,
+    /// All of them, a ratio and three gauges more.
     Eight,
 }
 
 impl Slis {
-    pub(crate) const fn count(self) -> usize {
+    pub(crate) const fn told(self) -> &'static str {
         match self {
-            Self::Three => 3,
-            Self::Eight => 8,
+            Self::Ratios => "p95 and 2 ratios",
+            Self::Three => "3 SLIs",
+            Self::Eight => "8 SLIs",
+        }
+    }
+
+    const fn objectives(self) -> &'static [&'static str] {
+        match self {
+            Self::Ratios => &[TWO, TIMEOUTS],
+            Self::Three => &[TWO, BURN],
+            Self::Eight => &[TWO, BURN, TIMEOUTS, FOUR_MORE],
         }
     }
 }
@@ -57,7 +72,7 @@ pub(crate) struct Round {
     pub(crate) deciding: Duration,
     pub(crate) queries: usize,
     /// In bytes.
-    pub(crate) evidence: usize,
+    pub(crate) evidence: u64,
 }
 
 /// Everything a round needs that is set up once.
@@ -92,7 +107,7 @@ impl Decider {
         let decision = round.decided.decision;
         ensure!(decision == Decision::Approve, "{:?} {:?}", round.decided, round.troubles);
         let deciding = began.elapsed().saturating_sub(asking);
-        let lines = evidence.lines();
+        let evidence_sha256 = self.kept.put_from(KeptKind::Evidence, |out| evidence.write(out))?;
         let decided = Decided {
             execution: "bench".to_owned(),
             rollout: None,
@@ -100,7 +115,7 @@ impl Decider {
             ruling: round.record,
             policy_file_sha256: self.kept.put(KeptKind::PolicyFile, self.text.as_bytes())?,
             policy_commit: None,
-            evidence_sha256: self.kept.put(KeptKind::Evidence, lines.as_bytes())?,
+            evidence_sha256,
             supersedes: None,
             actor: "bench".to_owned(),
             reason: None,
@@ -110,7 +125,9 @@ impl Decider {
         };
         self.kept.put(KeptKind::Policy, self.policy.canonical().as_bytes())?;
         self.journal.append(Entry::Decided(Box::new(decided))).await?;
-        Ok(Round { took: began.elapsed(), asking, deciding, queries, evidence: lines.len() })
+        let took = began.elapsed();
+        let evidence = std::fs::metadata(self.kept.path(KeptKind::Evidence, evidence_sha256))?.len();
+        Ok(Round { took, asking, deciding, queries, evidence })
     }
 
     /// What all sources answer, asked at once.
@@ -143,10 +160,7 @@ fn policy(slis: Slis, tenants: usize, urls: &[String]) -> Result<String> {
         writeln!(text, "  - {{name: s{i}, kind: prometheus, url: \"{url}\", scrape: 60s, timeout: 60s}}")?;
     }
     text.push_str("objectives:\n");
-    text.push_str(THREE);
-    if slis == Slis::Eight {
-        text.push_str(FIVE_MORE);
-    }
+    text.extend(slis.objectives().iter().copied());
     text.push_str("tenants:\n");
     for i in 0..tenants {
         writeln!(text, "  tenant-{i:05}:")?;

@@ -17,6 +17,11 @@ use crate::decide::{Decider, Slis};
 use crate::samples::{AT, samples};
 
 const ROUNDS: usize = 5;
+/// The way of exactly 42 queries: eight at each of five servers, and two for the tenant that one of them does not have.
+const QUERIES_42: &str = "queries-42";
+/// How many servers that takes, and tenants at most: more are asked in sets.
+const SERVERS: usize = 5;
+const UNDIVIDED: usize = 5000;
 /// How many single queries are open at once.
 const AT_ONCE: usize = 16;
 /// How long a query may take.
@@ -26,14 +31,23 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) fn run(tenants: usize, servers: usize) -> Result<()> {
     let text = samples(tenants);
     println!("{tenants} tenants on {servers} server(s), {} MB of samples", text.len() / 1_000_000);
-    let start = || StoredPrometheus::start(&text).context("prometheus and promtool are needed");
-    let started: Vec<_> = (0..servers).map(|_| start()).collect::<Result<_>>()?;
-    let program = std::env::current_exe().context("where this program is")?;
-    for way in ["grouped", "grouped-three", "one-by-one"] {
-        let urls = started.iter().map(|server| &server.url);
-        let ended = Command::new(&program).args([way, &tenants.to_string()]).args(urls).status()?;
-        ensure!(ended.success(), "{way}: {ended}");
+    let start = |text: &str| StoredPrometheus::start(text).context("prometheus and promtool are needed");
+    let started: Vec<_> = (0..servers).map(|_| start(&text)).collect::<Result<_>>()?;
+    let urls: Vec<&str> = started.iter().map(|server| server.url.as_str()).collect();
+    for name in ["grouped", "grouped-three", "one-by-one"] {
+        alone(name, tenants, &urls)?;
     }
+    if let (SERVERS, ..=UNDIVIDED, Some((_, others))) = (servers, tenants, urls.split_last()) {
+        let without_the_last = start(&samples(tenants - 1))?;
+        alone(QUERIES_42, tenants, &[others, &[&without_the_last.url]].concat())?;
+    }
+    Ok(())
+}
+
+fn alone(way: &str, tenants: usize, urls: &[&str]) -> Result<()> {
+    let program = std::env::current_exe().context("where this program is")?;
+    let ended = Command::new(program).args([way, &tenants.to_string()]).args(urls).status()?;
+    ensure!(ended.success(), "{way}: {ended}");
     Ok(())
 }
 
@@ -43,23 +57,30 @@ pub(crate) fn way(way: &str, tenants: usize, urls: &[String]) -> Result<()> {
     if way == "one-by-one" {
         let (took, queries) = runtime.block_on(one_by_one(urls, tenants))?;
         println!(
-            "one by one, 3 SLIs  {:>9.1} ms  {queries} queries, {AT_ONCE} at once, without deciding; {}",
+            "one by one, 3 SLIs         {:>9.1} ms  {queries} queries, {AT_ONCE} at once, without deciding; {}",
             millis(took),
             peak()
         );
         return Ok(());
     }
-    let slis = if way == "grouped" { Slis::Eight } else { Slis::Three };
+    let slis = match way {
+        "grouped" => Slis::Eight,
+        QUERIES_42 => Slis::Ratios,
+        _ => Slis::Three,
+    };
     let decider = Decider::new(slis, tenants, urls)?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         rounds.push(runtime.block_on(decider.round())?);
     }
     rounds.sort_by_key(|round| round.took);
+    if slis == Slis::Ratios {
+        ensure!(rounds.iter().all(|round| round.queries == 42), "not 42 queries");
+    }
     let [best, median, worst] = [0, ROUNDS / 2, ROUNDS - 1].map(|i| &rounds[i]);
     println!(
-        "grouped, {} SLIs     {:>9.1} ms  ({:.1} to {:.1})  {} queries, decision and {:.1} MB of evidence on disk; {}",
-        slis.count(),
+        "grouped, {:<18}{:>9.1} ms  ({:.1} to {:.1})  {} queries, decision and {:.1} MB of evidence on disk; {}",
+        slis.told(),
         millis(median.took),
         millis(best.took),
         millis(worst.took),

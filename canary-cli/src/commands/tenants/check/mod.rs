@@ -112,7 +112,7 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
     let probes = Probes::of(&policy.file, directory, &cx.settings.tenants.probing)?;
     cx.screen.note(&format!("asks for {} tenant(s)", policy.tenants.len()));
     let progress = Arc::new(RoundProgress::new(cx.screen.clone()));
-    let evidence = measured(&policy, &sources, &probes, &question, progress).await;
+    let evidence = Arc::new(measured(&policy, &sources, &probes, &question, progress).await);
     refused(&evidence)?;
     execution.connected(&policy, &evidence);
     execution.probed(&evidence);
@@ -127,7 +127,7 @@ pub(in crate::commands) async fn check(cx: &Context<'_>, matches: &ArgMatches) -
         policy: &policy,
         policy_text: &text,
         policy_path: &beside,
-        evidence: &evidence,
+        evidence,
     };
     announcer.iter().for_each(Announcer::enrol);
     let recorded = record(&log, new, &mut execution).await?;
