@@ -66,7 +66,7 @@ bench-record: ## How fast a journal is verified, and what a signed head costs a 
 .PHONY: bench-told
 bench-told: ## Decisions with receivers that answer, are gone or silent, beside none: when it is on disk, when the command ends. TENANTS=187
 	$(CARGO) build -q --release -p canary-cli
-	nice $(CARGO) run -q --release -p canary-bench --bin bench-told -- target/release/canary-cli $(or $(TENANTS),187)
+	nice $(CARGO) run -q --release -p canary-bench --bin bench-told -- $(or $(CARGO_TARGET_DIR),target)/release/canary-cli $(or $(TENANTS),187)
 
 .PHONY: bench-schemas
 bench-schemas: ## Tenants' schemas hashed and queries described, one pass beside a query a tenant; needs PostgreSQL's programs. TENANTS=1000
