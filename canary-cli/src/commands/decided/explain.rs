@@ -24,14 +24,14 @@ pub(super) fn explain(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comm
     let kept = log.kept();
     let again = again(&kept, decided);
     if cx.screen.json() {
-        let reasons = again.as_ref().map(|(_, round)| reasons(round)).unwrap_or_default();
+        let reasons = again.as_ref().map(|again| reasons(&again.round)).unwrap_or_default();
         let reasons: Vec<_> =
             reasons.iter().map(|(why, way_out)| json!({ "why": why, "way_out": way_out })).collect();
         cx.screen.line(line(
             "explanation",
             json!({
                 "seq": record.seq, "time": record.time, "hash": record.hash, "decision": decided, "reasons": reasons,
-                "problem": again.as_ref().err(),
+                "probes_by": again.as_ref().ok().and_then(|again| again.probes_by.as_ref()), "problem": again.as_ref().err(),
             }),
         ));
         return Ok(0);
@@ -40,21 +40,33 @@ pub(super) fn explain(cx: &Context<'_>, matches: &ArgMatches) -> Result<u8, Comm
         decided.supersedes.and_then(|seq| super::decisions(&records).find(|(record, _)| record.seq == seq));
     let mut lines = head(cx, record, decided);
     lines.extend(because(decided, again.as_ref()));
-    lines.extend(worst(decided, again.as_ref().ok().map(|(policy, _)| policy)));
+    lines.extend(worst(decided, again.as_ref().ok().map(|again| &again.policy)));
+    lines.extend(asked(decided, again.as_ref().ok()));
     lines.extend(rests_on(record, decided, &kept, before.map(|(_, decided)| decided.ruling.decision)));
     cx.screen.lines(lines);
     Ok(0)
 }
 
+/// A decision made once more.
+pub(super) struct Again {
+    /// What it was decided by.
+    pub(super) policy: Policy,
+    /// What it came to.
+    pub(super) round: Round,
+    /// Where tenants' own endpoints were asked from; nothing where none were, or where that was not recorded yet.
+    pub(super) probes_by: Option<String>,
+}
+
 /// The round once more, for its reasons in words; or why it cannot be had.
-pub(super) fn again(kept: &Kept, decided: &Decided) -> Result<(Policy, Round), String> {
+pub(super) fn again(kept: &Kept, decided: &Decided) -> Result<Again, String> {
     let evidence = evidence(kept, decided).map_err(|error| crate::error::chain(&error))?;
     let text = kept.read(KeptKind::PolicyFile, decided.policy_file_sha256);
     let text = String::from_utf8(text.map_err(|error| crate::error::chain(&error))?);
     let text = text.map_err(|error| format!("the policy's file: {error}"))?;
     let mut policies = Policies::default();
     let policy = policies.at(&text, evidence.at)?;
-    Ok((policy.clone(), decide_round(policy, &evidence)))
+    let round = decide_round(policy, &evidence);
+    Ok(Again { policy: policy.clone(), round, probes_by: evidence.probes_by })
 }
 
 fn reasons(round: &Round) -> Vec<(String, String)> {
@@ -83,11 +95,11 @@ fn head(cx: &Context<'_>, record: &Record, decided: &Decided) -> Vec<String> {
     ]
 }
 
-fn because(decided: &Decided, again: Result<&(Policy, Round), &String>) -> Vec<String> {
+fn because(decided: &Decided, again: Result<&Again, &String>) -> Vec<String> {
     match again {
-        Ok((_, round)) => {
+        Ok(again) => {
             let mut lines = Vec::new();
-            for (why, way_out) in reasons(round) {
+            for (why, way_out) in reasons(&again.round) {
                 lines.push(format!("  because   {why}"));
                 lines.push(format!("            what would change it: {way_out}"));
             }
@@ -132,7 +144,8 @@ fn worst(decided: &Decided, policy: Option<&Policy>) -> Vec<String> {
     lines
 }
 
-fn rests_on(record: &Record, decided: &Decided, kept: &Kept, before: Option<Decision>) -> Vec<String> {
+/// Whom it was asked of, and what they said beside it.
+fn asked(decided: &Decided, again: Option<&Again>) -> Vec<String> {
     let ruling = &decided.ruling;
     let gaps: Vec<_> = ruling.gaps.iter().map(|(code, count)| format!("{code} {count}")).collect();
     let mut lines = vec![format!("  samples   {}", gaps.join(", "))];
@@ -140,12 +153,16 @@ fn rests_on(record: &Record, decided: &Decided, kept: &Kept, before: Option<Deci
         lines.push(format!("  source    {}: {} queries in {} ms", source.name, source.queries, source.ms));
         lines.extend(source.warnings.iter().map(|warning| format!("            warning: {warning}")));
     }
+    let by = again.and_then(|again| again.probes_by.as_ref());
+    lines.extend(by.map(|by| format!("  probes    by {by}")));
+    lines
+}
+
+fn rests_on(record: &Record, decided: &Decided, kept: &Kept, before: Option<Decision>) -> Vec<String> {
     let commit =
         decided.policy_commit.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
-    lines.push(format!(
-        "  policy    {}{commit}",
-        kept.path(KeptKind::PolicyFile, decided.policy_file_sha256).display()
-    ));
+    let policy = kept.path(KeptKind::PolicyFile, decided.policy_file_sha256);
+    let mut lines = vec![format!("  policy    {}{commit}", policy.display())];
     lines.push(format!("  evidence  {}", kept.path(KeptKind::Evidence, decided.evidence_sha256).display()));
     lines.extend(decided.rollout.as_ref().map(|rollout| format!("  rollout   {rollout}")));
     if let (Some(seq), Some(decision)) = (decided.supersedes, before) {

@@ -10,7 +10,7 @@ use canary_tenants::policy::{ONE, Policy, Unit};
 use canary_tenants::round::Round;
 use clap::ArgMatches;
 
-use super::explain::again;
+use super::explain::{Again, again};
 use super::{chosen, records};
 use crate::commands::{Context, report};
 use crate::decisions::DecisionLog;
@@ -47,7 +47,7 @@ fn told(kept: &Kept, record: &Record, decided: &Decided) -> TenantDecision {
     let again = again(kept, decided);
     let round = again.as_ref().ok();
     let reasons = match round {
-        Some((_, round)) => {
+        Some(Again { round, .. }) => {
             round.decided.reasons.iter().map(|reason| reason.told(&round.decided, round.rule)).collect()
         }
         None => ruling.reasons.clone(),
@@ -57,7 +57,7 @@ fn told(kept: &Kept, record: &Record, decided: &Decided) -> TenantDecision {
         verdict: ruling.decision,
         subject: format!("{}{percentage}", ruling.version.as_deref().unwrap_or("the release")),
         at: record.time,
-        facts: facts(decided, again.as_ref().err()),
+        facts: facts(decided, again.as_ref()),
         reasons,
         score: (ruling.lo_ppm, ruling.hi_ppm),
         threshold: ruling.threshold_ppm,
@@ -67,12 +67,12 @@ fn told(kept: &Kept, record: &Record, decided: &Decided) -> TenantDecision {
         gaps: ruling.gaps.clone().into_iter().collect(),
         sources: ruling.sources.clone(),
         worst: ruling.worst.iter().map(|worst| self::worst(worst, round)).collect(),
-        tenants: round.map(|(policy, round)| tenants(policy, round)),
+        tenants: round.map(|again| tenants(&again.policy, &again.round)),
         seal: Some(Seal { log: record.log.clone(), seq: record.seq, hash: record.hash.to_string() }),
     }
 }
 
-fn facts(decided: &Decided, problem: Option<&String>) -> Vec<(String, String)> {
+fn facts(decided: &Decided, again: Result<&Again, &String>) -> Vec<(String, String)> {
     let ruling = &decided.ruling;
     let commit = decided.policy_commit.as_ref().map(|commit| format!(", commit {commit}"));
     let facts = [
@@ -82,10 +82,11 @@ fn facts(decided: &Decided, problem: Option<&String>) -> Vec<(String, String)> {
         ("Round", Some(decided.execution.clone())),
         ("Rollout", decided.rollout.as_ref().map(ToString::to_string)),
         ("Binary", decided.artifact.map(|digest| digest.short())),
+        ("Probes by", again.ok().and_then(|again| again.probes_by.clone())),
         ("Policy", Some(format!("{}{}", ruling.policy_sha256.short(), commit.unwrap_or_default()))),
         ("Evidence", Some(decided.evidence_sha256.short())),
         ("Replaces", decided.supersedes.map(|seq| format!("decision {seq}"))),
-        ("Not decided again", problem.cloned()),
+        ("Not decided again", again.err().cloned()),
     ];
     facts.into_iter().filter_map(|(term, value)| Some((term.to_owned(), value?))).collect()
 }
@@ -119,8 +120,8 @@ fn cell(policy: &Policy, result: &ObjectiveResult) -> Cell {
 }
 
 /// A result as the round has it; as the record alone tells it, where there is no round.
-fn worst(worst: &WorstResult, round: Option<&(Policy, Round)>) -> Worst {
-    let found = round.and_then(|(policy, round)| {
+fn worst(worst: &WorstResult, again: Option<&Again>) -> Worst {
+    let found = again.and_then(|Again { policy, round, .. }| {
         let tenant = round.tenants.iter().find(|tenant| tenant.name == worst.tenant)?;
         let same =
             |result: &&ObjectiveResult| result.objective == worst.objective && result.source == worst.source;
