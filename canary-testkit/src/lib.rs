@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 mod check;
 mod clock;
 pub mod conformance;
@@ -16,6 +17,7 @@ mod server;
 pub mod sim;
 pub mod world;
 
+pub use address::free_address;
 pub use check::FakeCheck;
 pub use clock::VirtualClock;
 pub use decided::decided;

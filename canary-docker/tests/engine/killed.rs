@@ -11,10 +11,10 @@ use canary_testkit::DockerEngine;
 use super::{Service, containers};
 
 /// What a step of this may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The program as it was built beside this test, or the one that `CANARY_CLI` names.
-fn cli() -> Option<PathBuf> {
+pub(super) fn cli() -> Option<PathBuf> {
     let beside = || std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("canary-cli");
     let cli = std::env::var_os("CANARY_CLI").map_or_else(beside, PathBuf::from);
     if cli.is_file() {
@@ -51,7 +51,7 @@ impl Site<'_> {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

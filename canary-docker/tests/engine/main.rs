@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what it took, and what is skipped, has to be said")]
 
 mod killed;
+mod watched;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,8 @@ async fn probes_run_in_containers_and_leave_nothing() {
     told("many, and orphans");
     killed::killed(directory.path(), &engine, &docker, &service).await;
     told("the killed program");
+    watched::watched(directory.path(), &engine, &docker, &service).await;
+    told("a rollout's watch");
     infrastructure(&settings, &docker, url).await;
     told("the infrastructure's faults");
     assert!(containers(&docker).await.is_empty());

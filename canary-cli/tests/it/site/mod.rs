@@ -2,33 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use canary_core::traits::LoadBalancer as _;
 use canary_demo::load::{Load, LoadOptions};
 use canary_demo::service::{Fault, Trailer, stamp};
 use canary_local::{LocalClient, LocalClientConfig};
+use canary_testkit::free_address;
 
 pub(crate) mod service;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_canary-cli");
 const DEADLINE: Duration = Duration::from_secs(90);
-
-/// Addresses below those that systems give to outgoing connections: a node's must be free while it restarts.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let offset = u16::try_from(std::process::id() % 9_000).unwrap();
-    loop {
-        let port = 9_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 9_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return ([127, 0, 0, 1], port).into();
-        }
-    }
-}
 
 pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
