@@ -91,13 +91,19 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn an_hour_of_silence_is_told_and_a_decision_is_none() {
+    /// The log of a rollout that has begun, on a clock of its own.
+    async fn begun() -> (tempfile::TempDir, Arc<VirtualClock>, DecisionLog, RolloutId) {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(VirtualClock::new());
         let log = DecisionLog::in_directory(directory.path(), Arc::clone(&clock) as _);
         let rollout = RolloutId::new(Timestamp::from_millis(0), 7);
         log.beat(&rollout, Beat::Began).await.unwrap();
+        (directory, clock, log, rollout)
+    }
+
+    #[tokio::test]
+    async fn an_hour_of_silence_is_told_and_a_decision_is_none() {
+        let (_directory, clock, log, rollout) = begun().await;
         beat_until(&log, &clock, &rollout, 90).await;
         let entry = Entry::Decided(Box::new(decided(Decision::Approve)));
         log.open().await.unwrap().append(entry).await.unwrap();
@@ -119,11 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_takes_no_sign_of_life_stops_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(VirtualClock::new());
-        let log = DecisionLog::in_directory(directory.path(), Arc::clone(&clock) as _);
-        let rollout = RolloutId::new(Timestamp::from_millis(0), 7);
-        log.beat(&rollout, Beat::Began).await.unwrap();
+        let (_directory, clock, log, rollout) = begun().await;
         std::fs::remove_file(log.path().with_extension("head")).unwrap();
         let before = std::fs::read(log.path()).unwrap();
         beat_until(&log, &clock, &rollout, 130).await;

@@ -11,6 +11,7 @@ mod notify;
 mod notify_datadog;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod receiver;
 mod record;
 mod serve;
 mod shadow_server;

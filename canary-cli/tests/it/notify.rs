@@ -2,59 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Output;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::alone::{program, said};
+use crate::receiver::{Seen, receiver};
 
 const SECRET: &str = "a-signing-secret-that-nobody-sees";
 const TOKEN: &str = "T0000SECRETB0000SECRET";
-
-/// Requests that came: the whole text of each.
-type Seen = Arc<Mutex<Vec<String>>>;
-
-/// A receiver that answers 200, or never.
-fn receiver(answers: bool) -> (String, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let seen = Seen::default();
-    let shared = Arc::clone(&seen);
-    std::thread::spawn(move || {
-        let mut open = Vec::new();
-        for stream in listener.incoming().flatten() {
-            let mut stream: TcpStream = stream;
-            shared.lock().unwrap().push(read(&mut stream));
-            if answers {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
-            } else {
-                open.push(stream);
-            }
-        }
-    });
-    (url, seen)
-}
-
-fn read(stream: &mut TcpStream) -> String {
-    let (mut all, mut chunk) = (Vec::new(), vec![0; 65_536]);
-    loop {
-        let text = String::from_utf8_lossy(&all).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.unwrap_or("0").parse::<usize>().unwrap() {
-                return text;
-            }
-        }
-        match stream.read(&mut chunk) {
-            Ok(0) | Err(_) => return text,
-            Ok(count) => all.extend_from_slice(&chunk[..count]),
-        }
-    }
-}
 
 fn told(output: &Output) -> String {
     said(output, &[SECRET, TOKEN])
@@ -62,7 +20,7 @@ fn told(output: &Output) -> String {
 
 fn bodies(seen: &Seen) -> Vec<Value> {
     let seen = seen.lock().unwrap();
-    seen.iter().map(|text| serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()).collect()
+    seen.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
 }
 
 #[test]
@@ -83,7 +41,7 @@ fn a_refused_run_is_told_once_to_each_receiver() {
     assert_eq!(ends.len(), 1, "{ends:?}");
     assert_eq!(ends[0]["data"]["outcome"], "refused");
     assert_eq!(ends[0]["data"]["exit_code"], 10);
-    assert!(seen.lock().unwrap().iter().all(|request| request.contains("\r\nwebhook-signature: v1,")));
+    assert!(seen.lock().unwrap().iter().all(|request| request.head.contains("\r\nwebhook-signature: v1,")));
     let messages = bodies(&seen_by_slack);
     assert!(messages.last().unwrap()["text"].as_str().unwrap().contains("refused"), "{messages:?}");
     // A second run is a rollout of its own: its id is another, and nothing of the first is sent again.

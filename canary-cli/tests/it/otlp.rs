@@ -2,61 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on fails it")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-
-use crate::site::{Site, load, said};
 use canary_demo::service::Fault;
 use serde_json::Value;
 
-/// The requests that came: head and body of each.
-type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
-
-/// A collector: answers 200, or takes every request and never answers.
-fn collector(answers: bool) -> (String, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let seen = Seen::default();
-    let shared = Arc::clone(&seen);
-    std::thread::spawn(move || {
-        let mut open = Vec::new();
-        for mut stream in listener.incoming().flatten() {
-            shared.lock().unwrap().extend(read(&mut stream));
-            if answers {
-                let _ =
-                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            } else {
-                open.push(stream);
-            }
-        }
-    });
-    (url, seen)
-}
-
-fn read(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let (mut all, mut chunk) = (Vec::new(), vec![0; 65_536]);
-    loop {
-        if let Some(end) = all.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&all[..end]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.unwrap_or("0").parse().unwrap();
-            if all.len() >= end + 4 + length {
-                return Some((head, all[end + 4..].to_vec()));
-            }
-        }
-        match stream.read(&mut chunk) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => all.extend_from_slice(&chunk[..count]),
-        }
-    }
-}
+use crate::receiver::{Seen, receiver};
+use crate::site::{Site, load, said};
 
 /// All spans of a run, as JSON.
 fn spans(seen: &Seen) -> Vec<Value> {
     let each = |resource: &Value| resource["scopeSpans"].as_array().unwrap().clone();
     let seen = seen.lock().unwrap();
-    let requests = seen.iter().map(|(_, body)| serde_json::from_slice::<Value>(body).unwrap());
+    let requests = seen.iter().map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
     let scopes = requests.flat_map(|request| {
         request["resourceSpans"].as_array().unwrap().iter().flat_map(each).collect::<Vec<_>>()
     });
@@ -77,7 +33,7 @@ fn names(spans: &[Value]) -> Vec<&str> {
 async fn a_rollout_is_a_trace_and_each_step_a_span_in_it() {
     let site = Site::new();
     let holder = site.serve(3).await;
-    let (url, seen) = collector(true);
+    let (url, seen) = receiver(true);
     site.release("v2", &[]);
     let mut run = site.command(&["run", "--artifact", "v2", "--window", "0", "--output", "plain"]);
     run.env("OTEL_EXPORTER_OTLP_ENDPOINT", &url).env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
@@ -86,11 +42,12 @@ async fn a_rollout_is_a_trace_and_each_step_a_span_in_it() {
     let (code, text) = said(&run.output().unwrap());
     assert_eq!(code, Some(0), "{text}");
     assert!(!text.contains("warning"), "{text}");
-    for (head, _) in seen.lock().unwrap().iter() {
-        assert!(head.starts_with("post /v1/traces http/1.1\r\n"), "{head}");
+    for head in seen.lock().unwrap().iter().map(|request| &request.head) {
+        assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
         assert!(head.contains("\r\nx-token: sesame") && head.contains("application/json"), "{head}");
     }
-    let resource = &serde_json::from_slice::<Value>(&seen.lock().unwrap()[0].1).unwrap()["resourceSpans"][0];
+    let resource =
+        &serde_json::from_slice::<Value>(&seen.lock().unwrap()[0].body).unwrap()["resourceSpans"][0];
     assert_eq!(attribute(&resource["resource"], "service.name"), "canary");
     assert_eq!(attribute(&resource["resource"], "deployment.environment.name"), "lab");
 
@@ -126,15 +83,15 @@ async fn a_rollout_is_a_trace_and_each_step_a_span_in_it() {
 async fn a_failed_step_and_its_way_back_are_told_in_protobuf() {
     let site = Site::new();
     let holder = site.serve(3).await;
-    let (url, seen) = collector(true);
+    let (url, seen) = receiver(true);
     site.release("bad", &[Fault::Crash]);
     let mut run = site.command(&["run", "--artifact", "bad", "--health-timeout", "6s", "--output", "plain"]);
     run.args(["--otlp-endpoint", &format!("{url}/")]);
     let (code, text) = said(&run.output().unwrap());
     assert_eq!(code, Some(20), "{text}");
     let seen = seen.lock().unwrap();
-    assert!(seen.iter().all(|(head, _)| head.contains("content-type: application/x-protobuf")));
-    let all: Vec<u8> = seen.iter().flat_map(|(_, body)| body.clone()).collect();
+    assert!(seen.iter().all(|request| request.head.contains("content-type: application/x-protobuf")));
+    let all: Vec<u8> = seen.iter().flat_map(|request| request.body.clone()).collect();
     let holds = |text: &str| all.windows(text.len()).any(|window| window == text.as_bytes());
     for text in ["back: install", "canary.result", "failed", "rolled back", "service.version"] {
         assert!(holds(text), "no {text}");
@@ -147,7 +104,7 @@ async fn a_collector_that_is_away_or_silent_changes_nothing() {
     let site = Site::new();
     let holder = site.serve(3).await;
     let load = load(&site, &["/"]).await;
-    let (silent, seen) = collector(false);
+    let (silent, seen) = receiver(false);
     for (version, endpoint, words) in [
         ("v2", "http://127.0.0.1:9", "spans did not arrive at http://127.0.0.1:9/v1/traces: "),
         ("v3", silent.as_str(), "spans did not arrive at http://127.0.0.1:"),
