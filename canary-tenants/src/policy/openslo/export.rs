@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use canary_core::fleet::Digest;
 
-use super::{API, Converted, Note, note, quoted};
+use super::{API, Converted, KIND, Note, ORG_ID, note, quoted};
 use crate::policy::amount::{ONE, Unit};
 use crate::policy::datadog::{DatadogForm, TagFilter, TagSelector};
 use crate::policy::effective::{EffectiveBounds, Policy};
 use crate::policy::file::{Objective, ObjectiveKind, Part, Source, SourceKind};
+use crate::policy::read::{DEFAULT_SCRAPE, DEFAULT_TIMEOUT};
 use crate::policy::selector::{Matcher, Operator, Selector};
 
 /// The period of an exported budget.
@@ -22,15 +23,7 @@ pub fn export(policy: &Policy) -> Converted {
     let mut text = String::new();
     let mut notes = Vec::new();
     for source in &policy.file.sources {
-        // proof: writing to a String cannot fail, here and below, so the result says nothing.
-        let _ = write!(
-            text,
-            "---\napiVersion: {API}\nkind: DataSource\nmetadata:\n  name: {}\nspec:\n  type: {}\n  connectionDetails:\n    {}: {}\n",
-            quoted(&source.name),
-            if asks_datadog(source) { "Datadog" } else { "Prometheus" },
-            if asks_datadog(source) { "site" } else { "url" },
-            quoted(&source.url)
-        );
+        text.push_str(&data_source(source, &mut notes));
     }
     for (name, tenant) in &policy.tenants {
         if tenant.exempt.is_some() {
@@ -50,6 +43,37 @@ pub fn export(policy: &Policy) -> Converted {
     }
     notes.sort();
     Converted { text, notes }
+}
+
+/// A source; what of it has no counterpart is noted.
+fn data_source(source: &Source, notes: &mut Vec<Note>) -> String {
+    let datadog = asks_datadog(source);
+    let mut text = format!(
+        "---\napiVersion: {API}\nkind: DataSource\nmetadata:\n  name: {}\nspec:\n  type: {}\n  connectionDetails:\n    {}: {}\n",
+        quoted(&source.name),
+        if datadog { "Datadog" } else { "Prometheus" },
+        if datadog { "site" } else { "url" },
+        quoted(&source.url)
+    );
+    // What connects to a source is whose it is: these two are ours, and read back.
+    // proof: writing to a String cannot fail, so the result says nothing.
+    let _ = match &source.kind {
+        SourceKind::Prometheus | SourceKind::Datadog { .. } => Ok(()),
+        SourceKind::Thanos => writeln!(text, "    {KIND}: thanos"),
+        SourceKind::Mimir { org_id } => writeln!(text, "    {KIND}: mimir\n    {ORG_ID}: {}", quoted(org_id)),
+    };
+    let kept = [
+        (source.scrape != DEFAULT_SCRAPE, "scrape"),
+        (source.timeout != DEFAULT_TIMEOUT, "timeout"),
+        (source.tenant_label.is_some(), "tenant_label"),
+        (!source.label_map.is_empty(), "label_map"),
+        (source.bearer_token_file.is_some(), "bearer_token_file"),
+    ];
+    let kept: Vec<_> = kept.into_iter().filter_map(|(there, key)| there.then_some(key)).collect();
+    if !kept.is_empty() {
+        note(notes, format!("source {}", source.name), format!("not written: {}", kept.join(", ")));
+    }
+    text
 }
 
 const fn asks_datadog(source: &Source) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::promql::{self, Query};
-use super::{API, Converted, Note, note, quoted};
+use super::{API, Converted, KIND, Note, ORG_ID, note, quoted};
 use crate::policy::amount::{ONE, Unit};
 use crate::policy::place::{PolicyError, Problem};
 use crate::policy::selector::{Operator, Selector};
@@ -85,7 +85,8 @@ struct Objective {
 #[derive(Default)]
 struct Import<'n, 't> {
     indicators: BTreeMap<&'n str, &'n Node<'t>>,
-    sources: BTreeMap<&'n str, &'n str>,
+    /// Where each is, and what of it a policy says besides.
+    sources: BTreeMap<&'n str, (&'n str, String)>,
     label: Option<String>,
     objectives: BTreeMap<String, Objective>,
     notes: Vec<Note>,
@@ -115,14 +116,7 @@ impl<'n, 't> Import<'n, 't> {
             }
             "DataSource" => match word(document, &["spec", "type"]).unwrap_or_default() {
                 kind if kind.eq_ignore_ascii_case("prometheus") => {
-                    let details = &["spec", "connectionDetails"][..];
-                    let url = ["url", "address"]
-                        .iter()
-                        .find_map(|key| word(document, &[details, &[*key]].concat()));
-                    match url {
-                        Some(url) => drop(self.sources.insert(name, url)),
-                        None => note(&mut self.notes, about, "ignored: its connectionDetails have no url"),
-                    }
+                    self.source(name, about, document);
                 }
                 other => note(
                     &mut self.notes,
@@ -132,6 +126,24 @@ impl<'n, 't> Import<'n, 't> {
             },
             _ => note(&mut self.notes, about, "ignored: only SLO, SLI and DataSource have a counterpart"),
         }
+    }
+
+    fn source(&mut self, name: &'n str, about: String, document: &'n Node<'t>) {
+        let detail = |key| word(document, &["spec", "connectionDetails", key]);
+        let Some(url) = detail("url").or_else(|| detail("address")) else {
+            return note(&mut self.notes, about, "ignored: its connectionDetails have no url");
+        };
+        let kind = match (detail(KIND).unwrap_or("prometheus"), detail(ORG_ID)) {
+            (kind @ ("prometheus" | "thanos"), None) => kind.to_owned(),
+            ("mimir", Some(org_id)) => format!("mimir, org_id: {}", quoted(org_id)),
+            (other, org_id) => {
+                let with = if org_id.is_some() { "with" } else { "without" };
+                let why = format!("read as a Prometheus: there is no kind {other:?} {with} {ORG_ID}");
+                note(&mut self.notes, about, why);
+                "prometheus".to_owned()
+            }
+        };
+        self.sources.insert(name, (url, kind));
     }
 
     fn slo(&mut self, slo: &'n Node<'t>) {
@@ -212,11 +224,11 @@ impl<'n, 't> Import<'n, 't> {
         }
         if self.sources.is_empty() {
             note(&mut self.notes, "sources", format!("no DataSource has a url; {SOMEWHERE} is assumed"));
-            self.sources.insert("prometheus", SOMEWHERE);
+            self.sources.insert("prometheus", (SOMEWHERE, "prometheus".to_owned()));
         }
         text.push_str("sources:\n");
-        for (name, url) in &self.sources {
-            let _ = writeln!(text, "  - {{name: {}, kind: prometheus, url: {}}}", quoted(name), quoted(url));
+        for (name, (url, kind)) in &self.sources {
+            let _ = writeln!(text, "  - {{name: {}, kind: {kind}, url: {}}}", quoted(name), quoted(url));
         }
         text.push_str("objectives:\n");
         let mut tenants: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -17,6 +17,10 @@ use std::fmt::{self, Write as _};
 /// The version of the format that is read and written.
 const API: &str = "openslo/v1";
 
+/// The keys among a DataSource's connection details that say which Prometheus it is, and whose of its tenants is asked.
+const KIND: &str = "kind";
+const ORG_ID: &str = "orgId";
+
 /// What was made of documents, and what was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Converted {

@@ -62,6 +62,25 @@ fn an_slo_is_written_whole() {
 }
 
 #[test]
+fn what_kind_a_source_is_comes_back() {
+    let text = "version: sla/v1\nsources:\n  - {name: m, kind: mimir, url: \"https://m/prometheus\", org_id: \"a|b\", bearer_token_file: token}\n  \
+                - {name: p, kind: prometheus, url: \"http://p:9090\", scrape: 15s}\n  - {name: t, kind: thanos, url: \"http://t:9090\"}\nobjectives:\n  \
+                errors: {kind: ratio, bad: bad_total, total: all_total, limit: \"0.01\"}\ntenants:\n  acme:\n";
+    let out = export(&policy(text));
+    let notes: Vec<_> = out.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(notes, ["source m: not written: bearer_token_file", "source p: not written: scrape"]);
+    let back = policy(&import(&out.text, "slo.yaml").unwrap().text);
+    let kinds: Vec<_> = back.file.sources.iter().map(|source| source.kind.clone()).collect();
+    assert_eq!(kinds, policy(text).file.sources.iter().map(|source| source.kind.clone()).collect::<Vec<_>>());
+    let lost = out.text.replace("    orgId: \"a|b\"\n", "").replace("kind: thanos", "kind: cortex");
+    let made = import(&lost, "slo.yaml").unwrap();
+    let notes: Vec<_> = made.notes.iter().map(ToString::to_string).collect();
+    for told in ["kind \"mimir\" without orgId", "kind \"cortex\" without orgId"] {
+        assert!(notes.iter().any(|note| note.contains(told)), "{notes:?}");
+    }
+}
+
+#[test]
 fn what_has_no_counterpart_is_named() {
     let text = r#"
 apiVersion: openslo/v1

@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::reader::Reader;
+pub(in crate::policy) use self::sources::{DEFAULT_SCRAPE, DEFAULT_TIMEOUT};
 use super::amount::{ONE, Unit};
 use super::file::{Decision, PolicyFile, Windows};
 use super::keys;

@@ -9,8 +9,10 @@ use crate::policy::file::{Source, SourceKind};
 use crate::policy::keys;
 use crate::policy::tree::{Kind, Node};
 
-const DEFAULT_SCRAPE: u64 = 30 * ONE;
-const DEFAULT_TIMEOUT: u64 = 10 * ONE;
+/// How often a source scrapes where its entry does not say.
+pub(in crate::policy) const DEFAULT_SCRAPE: u64 = 30 * ONE;
+/// The deadline of one request where a source's entry does not say.
+pub(in crate::policy) const DEFAULT_TIMEOUT: u64 = 10 * ONE;
 /// The longest interval and deadline: ten minutes.
 const LONGEST: u64 = 600 * ONE;
 
