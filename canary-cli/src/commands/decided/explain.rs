@@ -119,7 +119,7 @@ fn worst(decided: &Decided, policy: Option<&Policy>) -> Vec<String> {
         return vec!["  worst     every promise to every tenant is kept, as far as is known".to_owned()];
     }
     let header =
-        ["", "TENANT", "OBJECTIVE", "OBSERVED", "PROMISED", "JUDGED BY", "EVENTS", "SAMPLES", "SOURCE"];
+        ["TENANT", "OBJECTIVE", "OBSERVED", "PROMISED", "JUDGED BY", "EVENTS", "SAMPLES", "DATA", "SOURCE"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for worst in &ruling.worst {
         let kind = policy.and_then(|policy| policy.file.objectives.get(&worst.objective));
@@ -128,7 +128,6 @@ fn worst(decided: &Decided, policy: Option<&Policy>) -> Vec<String> {
             None => Unit::Count.show(amount),
         };
         rows.push(vec![
-            worst.code.clone(),
             worst.tenant.clone(),
             worst.objective.clone(),
             worst.observed.map_or_else(|| "?".to_owned(), show),
@@ -136,6 +135,7 @@ fn worst(decided: &Decided, policy: Option<&Policy>) -> Vec<String> {
             show(worst.limit_adj),
             worst.n.to_string(),
             ppm(worst.coverage_ppm),
+            worst.code.clone(),
             worst.source.clone(),
         ]);
     }

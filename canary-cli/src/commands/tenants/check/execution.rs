@@ -94,7 +94,8 @@ impl Execution {
             .sources
             .iter()
             .filter_map(|(name, reply)| {
-                reply.trouble.as_ref().map(|(code, why)| format!("{name} {code}: {why}"))
+                // Why is among the anomalies.
+                reply.trouble.as_ref().map(|(code, _)| format!("{name} {code}"))
             })
             .collect();
         let all = policy.file.sources.len();
@@ -244,9 +245,13 @@ impl Execution {
 }
 
 /// The reasons, of many the first three.
-pub(super) fn told_briefly(round: &Round) -> Vec<String> {
+fn told_briefly(round: &Round) -> Vec<String> {
     let reasons = &round.decided.reasons;
-    let told = |reason: &Reason| reason.told(&round.decided, round.rule);
+    // Why a source does not answer was said already.
+    let told = |reason: &Reason| match reason {
+        Reason::Source(trouble) => format!("{} {}", trouble.source, trouble.code.as_str()),
+        reason => reason.told(&round.decided, round.rule),
+    };
     let mut words: Vec<String> = reasons.iter().take(3).map(told).collect();
     if reasons.len() > words.len() {
         words.push(format!("{} more", reasons.len() - words.len()));

@@ -99,7 +99,7 @@ fn reasons(cx: &Context<'_>, round: &Round) {
 
 fn worst(cx: &Context<'_>, policy: &Policy, named: &[&WorstResult]) -> Vec<String> {
     let paint = cx.screen.paint;
-    let head = ["tenant", "objective", "source", "observed", "limit", "adjusted", "n", "code"];
+    let head = ["tenant", "objective", "source", "observed", "limit", "adjusted", "n", "data"];
     let mut rows = vec![head.map(|word| paint.quiet(word)).to_vec()];
     rows.extend(named.iter().map(|worst| row(policy, worst)));
     table::aligned(&rows)
