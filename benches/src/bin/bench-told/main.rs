@@ -21,6 +21,8 @@ const FLUSH: &str = "3s";
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let program = arguments.next().context("name the program: bench-told target/release/canary-cli")?;
+    // It is started in other directories than this one.
+    let program = std::fs::canonicalize(&program).with_context(|| format!("looking for {program}"))?;
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
     let (tenants, rounds) = (number(187)?, number(9)?);
     let metrics = DatadogServer::start(0)?;
@@ -63,7 +65,7 @@ fn main() -> Result<()> {
 }
 
 /// When the decision was on disk, from the steps' own times, and when the command had ended, in milliseconds.
-fn round(program: &str, directory: &Path, receiver: Option<&str>) -> Result<(u64, u64)> {
+fn round(program: &Path, directory: &Path, receiver: Option<&str>) -> Result<(u64, u64)> {
     let mut command = Command::new(program);
     command.args(["tenants", "check", "--output", "json"]).current_dir(directory).env_clear();
     command.env("PATH", "/usr/bin:/bin").env("CANARY_STATE_DIR", directory.join("state"));
