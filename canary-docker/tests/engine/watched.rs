@@ -69,8 +69,8 @@ pub(super) async fn watched(directory: &Path, engine: &DockerEngine, docker: &Do
         ["--local-first-binary", "v1"],
         ["--local-args", "demo-service --listen {address}"],
         ["--local-check-interval", "100ms"],
-        ["--window", "30s"],
-        ["--interval", "2s"],
+        ["--window", "60s"],
+        ["--interval", "4s"],
         ["--watch-subject", "canary"],
         ["-o", "canary.toml"],
     ];
