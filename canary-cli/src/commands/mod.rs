@@ -28,6 +28,7 @@ mod serve;
 mod signals;
 pub(crate) mod simulate;
 mod status;
+mod store;
 pub(crate) mod tenants;
 mod way_back;
 
@@ -175,6 +176,7 @@ impl Context<'_> {
     /// Tells programs how a rollout ended; people have been told by its last record.
     fn ended(&self, report: &Report) -> u8 {
         let code = report.outcome.exit_code();
+        store::prune(self);
         if self.screen.json() {
             self.screen.line(line(
                 "end",

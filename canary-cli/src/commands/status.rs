@@ -56,7 +56,12 @@ pub(super) async fn status(cx: &Context<'_>) -> Result<u8, CommandError> {
 
 fn view_lines(cx: &Context<'_>, view: Option<&RolloutView>, busy: bool) -> Vec<String> {
     let Some(view) = view else {
-        return vec![format!("no rollout of {} has been started from here", cx.settings.spec.service)];
+        let service = &cx.settings.spec.service;
+        return vec![if busy {
+            format!("no rollout of {service} was started from here, one is being prepared")
+        } else {
+            format!("no rollout of {service} has been started from here")
+        }];
     };
     let mut lines = vec![format!(
         "rollout {} of {}, started by {} at {}",

@@ -1,14 +1,17 @@
 //! Whole command lines where no backend answers, and where none is needed.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use canary_core::fleet::Artifact;
-use canary_core::journal::{Entry, FileJournal, RolloutId, Writer};
+use canary_core::engine::Outcome;
+use canary_core::fleet::{Artifact, Digest};
+use canary_core::journal::{Entry, FileJournal, MemoryJournal, NodeReport, RolloutId, Writer};
 use canary_core::plan::{Plan, Purpose};
 use canary_core::spec::RolloutSpec;
 use canary_core::traits::{Clock, Journal as _, SystemClock};
 
+use super::store;
 use crate::testing::World;
 
 /// A world in which nothing answers, with an artifact.
@@ -88,7 +91,7 @@ fn commands_that_lack_something_say_what() {
 #[test]
 fn a_second_run_is_told_who_has_the_journal() {
     let world = dead();
-    let _held = open(&world);
+    let _held = open(world.directory.path());
     insta::assert_snapshot!(world.arguments(&["run", "--output", "plain"]).run());
 }
 
@@ -96,8 +99,21 @@ fn a_second_run_is_told_who_has_the_journal() {
 async fn an_unfinished_rollout_of_something_else_comes_first() {
     let world = dead();
     let directory = world.directory.path().to_owned();
-    std::fs::write(directory.join("other"), "another binary").unwrap();
-    let journal = open(&world);
+    let journal = open(&directory);
+    let (_, entry) = started(&directory);
+    journal.append(entry).await.unwrap();
+    drop(journal);
+    let text = tokio::task::spawn_blocking(move || world.arguments(&["run"]).run()).await.unwrap();
+    insta::assert_snapshot!(text);
+}
+
+/// A rollout of another artifact, as it is recorded when it starts.
+fn started(directory: &Path) -> (RolloutId, Entry) {
+    started_of(directory, 7, "another binary")
+}
+
+fn started_of(directory: &Path, number: u32, binary: &str) -> (RolloutId, Entry) {
+    std::fs::write(directory.join("other"), binary).unwrap();
     let spec = RolloutSpec::new(
         "api_pool".parse().unwrap(),
         "api_pool".parse().unwrap(),
@@ -115,28 +131,84 @@ async fn an_unfinished_rollout_of_something_else_comes_first() {
         weights: None,
         warnings: Vec::new(),
     };
-    let rollout = RolloutId::new(SystemClock::new().now(), 7);
+    let rollout = RolloutId::new(SystemClock::new().now(), number);
     let entry = Entry::Started {
-        rollout,
+        rollout: rollout.clone(),
         actor: "bob@deploy".to_owned(),
         reason: None,
         permit: None,
         plan: Box::new(plan),
     };
-    journal.append(entry).await.unwrap();
-    drop(journal);
-    let text = tokio::task::spawn_blocking(move || world.arguments(&["run"]).run()).await.unwrap();
-    insta::assert_snapshot!(text);
+    (rollout, entry)
 }
 
-fn open(world: &World) -> FileJournal {
+#[tokio::test]
+async fn a_rollout_that_is_being_prepared_is_told_beside_the_last_one() {
+    let mut world = dead();
+    let directory = world.directory.path().to_owned();
+    let mut status = async || {
+        let asked = std::mem::replace(&mut world, World::new()).again(&["status"]);
+        let (text, asked) = tokio::task::spawn_blocking(move || (asked.run(), asked)).await.unwrap();
+        world = asked;
+        text
+    };
+    let journal = open(&directory);
+    let first = status().await;
+    assert!(first.contains("no rollout of api_pool was started from here, one is being prepared"), "{first}");
+    let (rollout, entry) = started(&directory);
+    journal.append(entry).await.unwrap();
+    let under_way = status().await;
+    assert!(under_way.contains("  in progress\n") && !under_way.contains("prepared"), "{under_way}");
+    let outcome = Outcome::RolledBack { reason: "as planned".to_owned() };
+    journal.append(Entry::Finished { rollout, outcome, nodes: Vec::new() }).await.unwrap();
+    let next = status().await;
+    assert!(
+        next.contains("  rolled back: as planned") && next.contains("  another one is being prepared\n"),
+        "{next}"
+    );
+    drop(journal);
+    let after = status().await;
+    assert!(after.contains("  rolled back: as planned") && !after.contains("prepared"), "{after}");
+}
+
+#[tokio::test]
+async fn the_store_keeps_what_the_last_rollouts_brought_and_what_nodes_have() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = MemoryJournal::new(Arc::new(SystemClock::new()));
+    let digest = |n: u32| Digest::of(format!("binary {n}").as_bytes());
+    for n in 0..6 {
+        let (rollout, entry) = started_of(directory.path(), n, &format!("binary {n}"));
+        journal.append(entry).await.unwrap();
+        let (outcome, node) = (Outcome::Completed { changed: true }, "backend-api-1".parse().unwrap());
+        // A node that was left behind.
+        let installed = Some(digest(1));
+        let report = NodeReport {
+            node,
+            installed,
+            service: None,
+            admin: None,
+            operational: None,
+            problems: Vec::new(),
+        };
+        // The last one is under way.
+        if n < 5 {
+            journal.append(Entry::Finished { rollout, outcome, nodes: vec![report] }).await.unwrap();
+        }
+    }
+    let records = journal.records().await.unwrap();
+    assert_eq!(store::needed(&records, 2), [1, 4, 5].map(digest).into());
+    assert_eq!(store::needed(&records, 100), [0, 1, 2, 3, 4, 5].map(digest).into());
+    assert_eq!(store::needed(&[], 2), [].into());
+}
+
+fn open(directory: &Path) -> FileJournal {
     let writer = Writer {
         pid: std::process::id(),
         host: "deploy".into(),
         actor: "bob@deploy".into(),
         engine: "0".into(),
     };
-    let path = world.directory.path().join("state/api_pool/journal.jsonl");
+    let path = directory.join("state/api_pool/journal.jsonl");
     FileJournal::open(path, &writer, [1; 16], Arc::new(SystemClock::new())).unwrap()
 }
 

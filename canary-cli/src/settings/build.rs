@@ -77,6 +77,7 @@ pub(super) fn build(layers: Layers, environment: &Environment, registry: &Regist
             accepts_proof: layers.text(Key::MigrationsProof).as_deref() == Some("accept"),
         },
         head_copies: path(Key::HeadCopies),
+        keep_rollouts: usize::try_from(layers.count(Key::KeepRollouts).given()).unwrap_or(usize::MAX),
         signing_key_file: path(Key::SigningKeyFile).unwrap_or_else(|| service_dir.join("signing.key")),
         state_dir,
         actor: layers.text(Key::Actor).given(),

@@ -99,6 +99,8 @@ pub struct Settings {
     pub signing_key_file: PathBuf,
     /// Where the journals' heads are kept as well.
     pub head_copies: Option<PathBuf>,
+    /// How many rollouts' binaries stay in the artifact store.
+    pub keep_rollouts: usize,
     /// Who is responsible.
     pub actor: String,
     /// Why the change is made.

@@ -414,6 +414,9 @@ settings! {
         Computed("signing.key, in the service's own directory in state.dir");
     /// A directory where the journals' heads are kept as well: a journal that is not as its copy knows it is refused.
     HeadCopies = "state.head_copies", "CANARY_HEAD_COPIES", "head-copies", Kind::File, Unset;
+    /// How many rollouts' binaries stay in the artifact store, besides those that nodes have.
+    KeepRollouts = "state.keep_rollouts", "CANARY_KEEP_ROLLOUTS", "keep-rollouts",
+        Kind::Count { min: 1, max: 10_000 }, Count(20);
 
     /// For how long a call that can succeed later is tried again.
     RetryBudget = "retry.budget", "CANARY_RETRY_BUDGET", "retry-budget", time(Duration::ZERO, HOUR), Time(defaults::RETRY_BUDGET);

@@ -4,7 +4,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use canary_core::fleet::NodeId;
+use canary_core::fleet::{Artifact, NodeId};
 use canary_core::traits::{AdminState, LoadBalancer as _, NodeRuntime as _, PoolState};
 use canary_demo::service::Fault;
 
@@ -61,8 +61,18 @@ async fn a_good_release_and_a_bad_one_under_load() {
     assert!(code == Some(20) && text.contains("\nrolled back: api-3: watch: error_ratio "), "{text}");
     site.all_have("v2").await;
 
-    let (code, text) = site.run(&["rollback", "--rollback-binary", "v1"]);
+    let stored = |version: &str| {
+        let facts = Artifact::read(site.path(version)).unwrap().facts;
+        site.path("state/api/artifacts").join(facts.sha256.to_string()).exists()
+    };
+    assert!(
+        ["v1", "v2", "v3"].iter().all(|version| stored(version)),
+        "what was rolled out or may be rolled back to stays"
+    );
+    let (code, text) = site.run(&["rollback", "--rollback-binary", "v1", "--keep-rollouts", "1"]);
     assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("\n1 binary of older rollouts removed from the store, "), "{text}");
+    assert_eq!(["v1", "v2", "v3"].map(stored), [true, true, false], "{text}");
     site.all_have("v1").await;
     let summary = load.stop().await;
     assert_eq!(summary.failed_not_by("v3").count(), 0, "{summary}");
