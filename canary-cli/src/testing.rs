@@ -69,8 +69,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        // No test leaves anything at home: nothing can be written there, not by root either.
         let environment = Environment {
-            variables: [("HOME", "/home/ada"), ("USER", "ada")].map(|(k, v)| (k.to_owned(), v.into())).into(),
+            variables: [("HOME", "/dev/null/ada"), ("USER", "ada")]
+                .map(|(k, v)| (k.to_owned(), v.into()))
+                .into(),
             directory: directory.path().to_owned(),
             root: false,
             host: "deploy".to_owned(),

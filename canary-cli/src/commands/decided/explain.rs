@@ -3,13 +3,13 @@
 use canary_core::journal::{Decided, Decision, Record};
 use canary_report::words::ppm;
 use canary_seal::{Kept, KeptKind};
-use canary_tenants::policy::{Policy, Unit};
+use canary_tenants::policy::{ObjectiveKind, Policy, Unit};
 use canary_tenants::replay::Policies;
 use canary_tenants::round::{Round, decide_round};
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{chosen, painted, records};
+use super::{chosen, observed, painted, records};
 use crate::commands::Context;
 use crate::decisions::evidence;
 use crate::error::CommandError;
@@ -123,14 +123,12 @@ fn worst(decided: &Decided, policy: Option<&Policy>) -> Vec<String> {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for worst in &ruling.worst {
         let kind = policy.and_then(|policy| policy.file.objectives.get(&worst.objective));
-        let show = |amount: u64| match kind {
-            Some(objective) => objective.kind.unit().show(amount),
-            None => Unit::Count.show(amount),
-        };
+        let kind = kind.map(|objective| &objective.kind);
+        let show = |amount: u64| kind.map_or(Unit::Count, ObjectiveKind::unit).show(amount);
         rows.push(vec![
             worst.tenant.clone(),
             worst.objective.clone(),
-            worst.observed.map_or_else(|| "?".to_owned(), show),
+            observed(kind, worst.observed, worst.limit_adj, show),
             show(worst.limit),
             show(worst.limit_adj),
             worst.n.to_string(),

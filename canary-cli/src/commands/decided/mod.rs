@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use canary_core::journal::{Decided, Decision, Entry, Record};
 use canary_core::time::Timestamp;
 use canary_report::sentences;
+use canary_tenants::policy::ObjectiveKind;
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 
@@ -43,6 +44,22 @@ fn since_argument() -> Arg {
 /// The arguments of commands that list decisions.
 pub(crate) fn list_arguments(command: Command) -> Command {
     command.arg(decisions_argument()).arg(since_argument().requires("decisions"))
+}
+
+/// What was observed of a result that is among the worst. A probe that was quick enough is there for what it answered.
+pub(super) fn observed(
+    kind: Option<&ObjectiveKind>,
+    seen: Option<u64>,
+    limit: u64,
+    show: impl Fn(u64) -> String,
+) -> String {
+    match seen {
+        None => "?".to_owned(),
+        Some(seen) if seen <= limit && matches!(kind, Some(ObjectiveKind::Probe { .. })) => {
+            "unhealthy".to_owned()
+        }
+        Some(seen) => show(seen),
+    }
 }
 
 /// Runs a command of `log` if it is about decisions.

@@ -85,7 +85,7 @@ fn with_nothing_written_the_runbook_holds() {
     assert_eq!(settings.target.as_str(), "/opt/veza/backend-api/veza-api");
     assert_eq!(settings.haproxy.to_string(), "instance:haproxy:/run/haproxy/admin.sock");
     assert_eq!(settings.incus.endpoint, IncusEndpoint::Socket("/var/lib/incus/unix.socket".into()));
-    assert_eq!(settings.state_dir, Path::new("/home/ada/.local/state/canary"));
+    assert_eq!(settings.state_dir, Path::new("/dev/null/ada/.local/state/canary"));
     assert_eq!(settings.actor, "ada@deploy");
     assert!(settings.artifact.is_none() && !settings.migrations.force && !settings.migrations.dir_named);
 }

@@ -6,12 +6,13 @@ use canary_core::time::Timestamp;
 use canary_tenants::decide::{Decision, Reason};
 use canary_tenants::evidence::Evidence;
 use canary_tenants::gap::{Breach, Judged};
-use canary_tenants::policy::{Policy, Unit};
+use canary_tenants::policy::{ObjectiveKind, Policy, Unit};
 use canary_tenants::probe::Tally;
 use canary_tenants::round::{Anomaly, Round, Severity};
 use serde_json::{Value, json};
 
 use super::show::amount;
+use crate::commands::decided::observed;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +154,8 @@ impl Execution {
     }
 
     fn analysed(&mut self, policy: &Policy, round: &Round, objective: &str) {
-        let unit = policy.file.objectives.get(objective).map_or(Unit::Ppm, |objective| objective.kind.unit());
+        let kind = policy.file.objectives.get(objective).map(|objective| &objective.kind);
+        let unit = kind.map_or(Unit::Ppm, ObjectiveKind::unit);
         let of = |tenant: &canary_tenants::decide::TenantResult| {
             let all = tenant.results.iter().filter(|result| result.objective == objective);
             all.map(|result| result.judged.clone()).collect::<Vec<Judged>>()
@@ -177,7 +179,7 @@ impl Execution {
         if let Some((score, tenant, judged)) =
             worst.filter(|(score, ..)| *score < canary_tenants::policy::ONE)
         {
-            let seen = judged.observed.map_or_else(String::new, |seen| amount(unit, seen));
+            let seen = observed(kind, judged.observed, judged.limit_adj, |seen| amount(unit, seen));
             let limit = unit.show(judged.limit_adj);
             detail.push_str(&format!(
                 "; worst {tenant}: {seen} (limit: {limit}, score {})",

@@ -5,11 +5,12 @@ use std::time::Duration;
 use canary_core::journal::WorstResult;
 use canary_tenants::decide::Decision;
 use canary_tenants::gap::GapCode;
-use canary_tenants::policy::{Policy, Unit};
+use canary_tenants::policy::{ObjectiveKind, Policy, Unit};
 use canary_tenants::round::{Anomaly, Round, Severity};
 
 use super::execution::Execution;
 use crate::commands::Context;
+use crate::commands::decided::observed;
 use crate::error::CommandError;
 use crate::render::{LoggedStep, logged_lines, plain, table, words};
 
@@ -106,14 +107,14 @@ fn worst(cx: &Context<'_>, policy: &Policy, named: &[&WorstResult]) -> Vec<Strin
 }
 
 fn row(policy: &Policy, worst: &WorstResult) -> Vec<String> {
-    let unit =
-        policy.file.objectives.get(&worst.objective).map_or(Unit::Ppm, |objective| objective.kind.unit());
+    let kind = policy.file.objectives.get(&worst.objective).map(|objective| &objective.kind);
+    let unit = kind.map_or(Unit::Ppm, ObjectiveKind::unit);
     let adjusted = if worst.limit_adj == worst.limit { "-".to_owned() } else { unit.show(worst.limit_adj) };
     vec![
         plain(&worst.tenant),
         worst.objective.clone(),
         worst.source.clone(),
-        worst.observed.map_or_else(|| "?".to_owned(), |seen| amount(unit, seen)),
+        observed(kind, worst.observed, worst.limit_adj, |seen| amount(unit, seen)),
         unit.show(worst.limit),
         adjusted,
         worst.n.to_string(),

@@ -41,8 +41,13 @@ fn policy(url: &str) -> String {
 }
 
 fn world(url: &str) -> World {
+    with(&policy(url))
+}
+
+/// A world with this policy, whose state is its own.
+fn with(policy: &str) -> World {
     let world = World::new();
-    std::fs::write(world.directory.path().join("sla.yaml"), policy(url)).unwrap();
+    std::fs::write(world.directory.path().join("sla.yaml"), policy).unwrap();
     let state = world.directory.path().join("state").display().to_string();
     world.variable("CANARY_STATE_DIR", state)
 }
@@ -217,12 +222,8 @@ fn undigested(text: &str) -> String {
 
 #[test]
 fn where_tenants_own_endpoints_were_asked_from_is_told_afterwards() {
-    let world = World::new();
-    let state = world.directory.path().join("state").display().to_string();
-    let world = world.variable("CANARY_STATE_DIR", state);
     // Nobody is among the worst, with a latency that is another every time.
-    let policy = probed("").replace(", other: ", "");
-    std::fs::write(world.directory.path().join("sla.yaml"), policy).unwrap();
+    let world = with(&probed("").replace(", other: ", ""));
     let world = world.arguments(CHECK);
     world.run();
     let world = world.again(&["log", "explain", "--decisions"]);
@@ -238,12 +239,11 @@ fn where_tenants_own_endpoints_were_asked_from_is_told_afterwards() {
 
 #[test]
 fn tenants_own_endpoints_are_asked_and_decide() {
-    let world = World::new();
-    std::fs::write(world.directory.path().join("sla.yaml"), probed("")).unwrap();
-    let world = world.arguments(CHECK);
+    let world = with(&probed("")).arguments(CHECK);
     let text = world.run();
     assert!(text.contains("2 probe(s) by this process: 1 healthy, 1 unhealthy, 0 unknown"), "{text}");
     assert!(text.contains("status 503, not 200"), "{text}");
+    assert!(text.contains(": unhealthy (limit: "), "{text}");
     // Roots that cannot be read are not replaced by others.
     std::fs::write(world.directory.path().join("sla.yaml"), probed(", ca_file: gone.pem")).unwrap();
     let text = world.again(CHECK).run();
