@@ -159,9 +159,12 @@ impl Loaded {
         let listed = changes.tree.list()?;
         let sql: Vec<PathBuf> = listed.into_iter().filter(|path| has_extension(path, "sql")).collect();
         let texts = deep::each(&sql, |path| changes.tree.read(path));
-        let lost = || Err(Unreadable::Io("no thread could be had".to_owned()));
-        let texts: Texts =
-            sql.into_iter().zip(texts.into_iter().map(|text| text.unwrap_or_else(lost))).collect();
+        // What no thread could be had for is read here.
+        let read = |(path, text): (PathBuf, Option<_>)| {
+            let text = text.unwrap_or_else(|| changes.tree.read(&path));
+            (path, text)
+        };
+        let texts: Texts = sql.into_iter().zip(texts).map(read).collect();
         let detected = match config.convention {
             Some(convention) => Detected { convention, by: "as set".to_owned() },
             None => detect(
