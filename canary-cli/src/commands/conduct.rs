@@ -6,7 +6,7 @@ use canary_core::journal::RolloutId;
 use canary_core::traits::{JournalError, SystemClock};
 
 use super::journal::explain;
-use super::{Context, heart, signals};
+use super::{Context, heart, signals, store};
 use crate::error::CommandError;
 
 impl Context<'_> {
@@ -16,7 +16,7 @@ impl Context<'_> {
     }
 }
 
-/// Runs the engine to its end, and hands it what signals and other terminals ask for.
+/// Runs the engine to its end, and hands it what signals and other terminals ask for. Its journal is open the whole time.
 pub(super) async fn conduct(
     cx: &Context<'_>,
     rollout: &RolloutId,
@@ -33,5 +33,7 @@ pub(super) async fn conduct(
     };
     inbox.clear(control);
     heart::end(cx, rollout, heart).await;
-    ended.map_err(|error| explain(&error))
+    let report = ended.map_err(|error| explain(&error))?;
+    store::prune(cx);
+    Ok(report)
 }

@@ -176,7 +176,6 @@ impl Context<'_> {
     /// Tells programs how a rollout ended; people have been told by its last record.
     fn ended(&self, report: &Report) -> u8 {
         let code = report.outcome.exit_code();
-        store::prune(self);
         if self.screen.json() {
             self.screen.line(line(
                 "end",

@@ -34,7 +34,7 @@ pub(super) fn prune(cx: &Context<'_>) {
     }
 }
 
-/// The releases and ways back of the last rollouts, and what nodes were found to have at the end of each of them and before.
+/// The releases and ways back of the last rollouts, what nodes had before each of them, and what they had when one ended last.
 pub(super) fn needed(records: &[Record], keep: usize) -> BTreeSet<Digest> {
     let views = rollouts(records);
     let last = &views[views.len().saturating_sub(keep)..];

@@ -55,7 +55,7 @@ pub(super) fn observed(
 ) -> String {
     match seen {
         None => "?".to_owned(),
-        Some(seen) if seen <= limit && matches!(kind, Some(ObjectiveKind::Probe { .. })) => {
+        Some(seen) if seen <= limit && matches!(kind, Some(ObjectiveKind::Probe(_))) => {
             "unhealthy".to_owned()
         }
         Some(seen) => show(seen),
