@@ -91,8 +91,6 @@ struct State<R> {
     begun: usize,
     /// How many were taken.
     taken: usize,
-    /// Whether a thread is taking the next.
-    taking: bool,
     /// The weight of those that were begun and not taken.
     weight: usize,
     /// A thread died.
@@ -102,7 +100,7 @@ struct State<R> {
 impl<'a, T, R> Flow<'a, T, R> {
     fn new(pieces: Vec<Piece<'a, T>>, ahead: usize) -> Self {
         let done = pieces.iter().map(|_| None).collect();
-        let state = State { done, begun: 0, taken: 0, taking: false, weight: 0, over: false };
+        let state = State { done, begun: 0, taken: 0, weight: 0, over: false };
         Self { pieces, ahead, state: Mutex::new(state), room: Condvar::new() }
     }
 
@@ -128,20 +126,18 @@ impl<'a, T, R> Flow<'a, T, R> {
         self.state().done[at] = Some(answers);
     }
 
-    /// Takes what is next as long as that is done, unless another thread is at it.
+    /// Takes what is next as long as that is done, unless another thread is at it: its answers are gone then, and it is not counted as taken yet.
     fn hand_over(&self, take: &Mutex<impl FnMut(&T, Option<R>)>) {
         let mut state = self.state();
-        while !state.taking && !state.over {
+        while !state.over {
             let at = state.taken;
             let Some(answers) = state.done.get_mut(at).and_then(Option::take) else { return };
-            state.taking = true;
             drop(state);
             let (piece, weight) = self.pieces[at];
             let mut take = take.lock().unwrap_or_else(PoisonError::into_inner);
             piece.iter().zip(answers).for_each(|(item, answer)| take(item, answer));
             drop(take);
             state = self.state();
-            state.taking = false;
             state.taken += 1;
             state.weight = state.weight.saturating_sub(weight);
             self.room.notify_all();
